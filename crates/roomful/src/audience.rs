@@ -1,0 +1,346 @@
+//! The fast lane: a set of WebSockets to which one encoded frame is sent.
+//!
+//! A message is encoded once, appended to what the audience has waiting, and the whole of it goes to each member with one
+//! write at the end of the event loop's turn: what piled up meanwhile costs no further system call. No consumer is woken,
+//! nothing is allocated, copied or looked up per member. A member that takes no bytes has a bounded queue of its own
+//! ([`Backlog`](crate::Backlog)) and delays nobody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ahash::AHashMap;
+use bytes::{Bytes, BytesMut};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::ws::Encoder;
+use crate::{Message, SocketSender};
+
+/// Members written to before other tasks get a turn.
+const CHUNK: usize = 128;
+
+/// A set of WebSockets that hear the same messages, in the same order. Clones are the same audience.
+///
+/// ```no_run
+/// # use roomful::{audience::Audience, Message, Socket};
+/// # fn example(socket: &Socket) {
+/// let audience = Audience::new();
+/// let seat = audience.join(&socket.sender());
+/// audience.send(&Message::text("hello, everybody"));
+/// drop(seat); // leaves
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Audience {
+    shared: Arc<Shared>,
+}
+
+/// A member's place in an [`Audience`]; dropping it leaves.
+#[must_use = "dropping the seat leaves the audience"]
+pub struct Seat {
+    shared: Arc<Shared>,
+    id: u64,
+    place: Arc<Place>,
+    paused: bool,
+}
+
+struct Shared {
+    /// The runtime that flushes: one audience is flushed by one task at a time, so all members hear one order.
+    home: Handle,
+    /// Guards who is a member and what waits to be sent; never held while writing to a socket.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Shared with a flush under way; copied only if somebody comes or goes meanwhile.
+    members: Arc<Vec<Member>>,
+    seats: AHashMap<u64, usize>,
+    next_id: u64,
+    /// What was sent since the last flush began.
+    waiting: Stretch<BytesMut>,
+    /// What the flush under way writes: who leaves meanwhile may not have heard it yet.
+    flushing: Option<Stretch<Bytes>>,
+    /// How the compressed copy is written: as the first member that takes one negotiated it. Members with another
+    /// agreement get plain frames, which is always allowed.
+    deflating: Option<Encoder>,
+    deflated_members: usize,
+    scheduled: bool,
+}
+
+/// A part of what an audience is sent, plain and compressed. Both are counted from the audience's first byte on, so that a
+/// position says what a member has heard.
+#[derive(Clone, Default)]
+struct Stretch<B> {
+    plain: Track<B>,
+    deflated: Track<B>,
+}
+
+#[derive(Clone, Default)]
+struct Track<B> {
+    start: u64,
+    bytes: B,
+}
+
+#[derive(Clone)]
+struct Member {
+    id: u64,
+    place: Arc<Place>,
+}
+
+struct Place {
+    sender: SocketSender,
+    deflated: bool,
+    /// Up to which position of its track the member has heard. Changes only while its socket is locked for writing, so
+    /// that it hears everything once and in order though it leaves in the middle of a flush.
+    heard: AtomicU64,
+}
+
+impl Audience {
+    /// An empty audience whose messages are written by the current runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn new() -> Self {
+        Self::on(Handle::current())
+    }
+
+    /// An empty audience whose messages are written by the runtime `home`: best the one its members' connections run on.
+    pub fn on(home: Handle) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                home,
+                state: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Takes a seat: the member hears what is sent from now on, and nothing of what was sent before.
+    pub fn join(&self, sender: &SocketSender) -> Seat {
+        self.sit(sender, false)
+    }
+
+    /// Takes a seat whose messages are kept back until [`Seat::resume`], so that a consumer can first send what the member
+    /// missed. What is kept back counts towards the member's backlog.
+    pub fn join_paused(&self, sender: &SocketSender) -> Seat {
+        sender.pause();
+        self.sit(sender, true)
+    }
+
+    fn sit(&self, sender: &SocketSender, paused: bool) -> Seat {
+        let mut state = self.shared.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        let deflated = state.takes_deflated(sender);
+        state.deflated_members += usize::from(deflated);
+        // What waits was sent before.
+        let heard = AtomicU64::new(state.waiting.track(deflated).end());
+        let place = Arc::new(Place {
+            sender: sender.clone(),
+            deflated,
+            heard,
+        });
+        state.add(id, Arc::clone(&place));
+        Seat {
+            shared: Arc::clone(&self.shared),
+            id,
+            place,
+            paused,
+        }
+    }
+
+    /// Sends a message to every member. Never waits.
+    pub fn send(&self, message: &Message) {
+        let mut state = self.shared.lock();
+        if state.members.is_empty() {
+            return;
+        }
+        Encoder::PLAIN.encode(&mut state.waiting.plain.bytes, message);
+        if let Some(encoder) = state.deflating {
+            encoder.encode(&mut state.waiting.deflated.bytes, message);
+        }
+        if !state.scheduled {
+            state.scheduled = true;
+            self.shared.home.spawn(flush(Arc::clone(&self.shared)));
+        }
+    }
+
+    /// How many seats are taken.
+    pub fn len(&self) -> usize {
+        self.shared.lock().members.len()
+    }
+
+    /// Whether nobody listens.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Seat {
+    /// Sends what was kept back since [`Audience::join_paused`], and from now on what is sent at once.
+    pub fn resume(&mut self) {
+        if std::mem::take(&mut self.paused) {
+            self.place.sender.resume();
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let place = &self.place;
+        let mut state = self.shared.lock();
+        state.remove(self.id);
+        // What was sent while the member sat here is still its: a farewell may follow the last message at once.
+        let flushing = state
+            .flushing
+            .as_ref()
+            .map(|stretch| stretch.track(place.deflated).clone());
+        let waiting = state.waiting.track(place.deflated).rest(place.heard());
+        state.deflated_members -= usize::from(place.deflated);
+        if state.deflated_members == 0 && state.waiting.plain.bytes.is_empty() {
+            state.deflating = None;
+        }
+        drop(state);
+        for track in flushing.iter().chain(&waiting) {
+            place.hear(track);
+        }
+        self.resume();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    /// Whether a member takes the compressed copy.
+    fn takes_deflated(&mut self, sender: &SocketSender) -> bool {
+        let encoder = sender.encoder();
+        if self.deflating.is_none() && self.waiting.plain.bytes.is_empty() && encoder.compresses() {
+            self.deflating = Some(encoder);
+        }
+        self.deflating == Some(encoder)
+    }
+
+    fn add(&mut self, id: u64, place: Arc<Place>) {
+        self.seats.insert(id, self.members.len());
+        Arc::make_mut(&mut self.members).push(Member { id, place });
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(index) = self.seats.remove(&id) {
+            let members = Arc::make_mut(&mut self.members);
+            members.swap_remove(index);
+            if let Some(moved) = members.get(index) {
+                self.seats.insert(moved.id, index);
+            }
+        }
+    }
+
+    /// Takes what waits, for one flush.
+    fn begin_flush(&mut self) -> Option<Stretch<Bytes>> {
+        if self.waiting.plain.bytes.is_empty() {
+            self.scheduled = false;
+            self.flushing = None;
+            return None;
+        }
+        let stretch = Stretch {
+            plain: self.waiting.plain.take(),
+            deflated: self.waiting.deflated.take(),
+        };
+        self.flushing = Some(stretch.clone());
+        Some(stretch)
+    }
+}
+
+impl<B> Stretch<B> {
+    fn track(&self, deflated: bool) -> &Track<B> {
+        if deflated {
+            &self.deflated
+        } else {
+            &self.plain
+        }
+    }
+}
+
+impl<B: AsRef<[u8]>> Track<B> {
+    fn end(&self) -> u64 {
+        self.start + self.bytes.as_ref().len() as u64
+    }
+}
+
+impl Track<BytesMut> {
+    fn take(&mut self) -> Track<Bytes> {
+        let (start, end) = (self.start, self.end());
+        self.start = end;
+        let bytes = std::mem::take(&mut self.bytes).freeze();
+        Track { start, bytes }
+    }
+
+    /// A copy of what comes after `heard`.
+    fn rest(&self, heard: u64) -> Option<Track<Bytes>> {
+        let start = heard.max(self.start);
+        let rest = &self.bytes[(start - self.start) as usize..];
+        (!rest.is_empty()).then(|| Track {
+            start,
+            bytes: Bytes::copy_from_slice(rest),
+        })
+    }
+}
+
+impl Place {
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Writes what the member has not heard of this track.
+    fn hear(&self, track: &Track<Bytes>) {
+        self.sender.write_shared(|| {
+            let heard = self.heard();
+            if heard >= track.end() {
+                return Bytes::new();
+            }
+            self.heard.store(track.end(), Ordering::Relaxed);
+            track
+                .bytes
+                .slice(heard.saturating_sub(track.start) as usize..)
+        });
+    }
+}
+
+/// Writes what waits until nothing does.
+async fn flush(shared: Arc<Shared>) {
+    // On a current-thread runtime a spawned task runs after everything that was ready in this turn, which is the moment
+    // we want; a multi-threaded one would run it next.
+    if shared.home.runtime_flavor() != RuntimeFlavor::CurrentThread {
+        tokio::task::yield_now().await;
+    }
+    loop {
+        let (stretch, members) = {
+            let mut state = shared.lock();
+            let Some(stretch) = state.begin_flush() else {
+                return;
+            };
+            (stretch, Arc::clone(&state.members))
+        };
+        for (index, chunk) in members.chunks(CHUNK).enumerate() {
+            if index > 0 {
+                tokio::task::yield_now().await;
+            }
+            for member in chunk {
+                member.place.hear(stretch.track(member.place.deflated));
+            }
+        }
+        drop(members);
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,191 @@
+//! What is known of a connection before it is accepted: the request's head, the URL's parameters, the extensions.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
+
+/// The parameters that routers took from the URL, kept in the request's extensions.
+///
+/// Inner routers add to what outer ones found; an inner name wins (as Channels merges `url_route`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UrlParams {
+    /// Named groups and path parameters, percent-decoded, in the order they were found.
+    pub named: Vec<(Arc<str>, String)>,
+    /// Unnamed groups of patterns that have no named ones; empty for one that took no part in the match.
+    pub args: Vec<String>,
+}
+
+impl UrlParams {
+    /// The value of a named parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.named
+            .iter()
+            .rev()
+            .find(|(known, _)| &**known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Adds a parameter, replacing one of the same name.
+    pub fn insert(&mut self, name: impl Into<Arc<str>>, value: impl Into<String>) {
+        let (name, value) = (name.into(), value.into());
+        match self.named.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.named.push((name, value)),
+        }
+    }
+
+    /// Adds what an inner router found: unnamed groups behind those here, named ones over those here.
+    pub fn merge(&mut self, inner: Self) {
+        self.args.extend(inner.args);
+        for (name, value) in inner.named {
+            self.insert(name, value);
+        }
+    }
+}
+
+/// What a router left of the path behind its match, percent-decoded, kept in the request's extensions.
+///
+/// A router that finds this in a request goes on with it instead of the URL's path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRemaining(pub Arc<str>);
+
+/// The name of the route that matched, kept in the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteName(pub Arc<str>);
+
+/// The address of the other end, kept in the request's extensions by [`serve`](crate::serve).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// The head of the request that asked for a connection.
+#[derive(Debug)]
+pub struct Scope {
+    parts: Parts,
+    params: UrlParams,
+}
+
+/// A parameter that the route does not have.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the route has no parameter `{0}`: name it in the pattern, as in r\"room/(?P<{0}>\\w+)/$\""
+)]
+pub struct MissingParam(String);
+
+impl Scope {
+    /// A scope from a request's head and the parameters of its route.
+    pub fn new(parts: Parts, params: UrlParams) -> Self {
+        Self { parts, params }
+    }
+
+    /// Lets go of the buffer that the head was read into: it would live as long as the connection, and be most of it.
+    pub(crate) fn compact(&mut self) {
+        let headers = &mut self.parts.headers;
+        let mut bytes = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+        for value in headers.values_mut() {
+            bytes.extend_from_slice(value.as_bytes());
+            let mut copy = HeaderValue::from_maybe_shared(bytes.split().freeze());
+            if let Ok(copy) = &mut copy {
+                copy.set_sensitive(value.is_sensitive());
+            }
+            // What was a header's value is one still.
+            *value = copy.unwrap_or_else(|_| value.clone());
+        }
+        let uri = Bytes::from(self.parts.uri.to_string());
+        if let Ok(uri) = Uri::from_maybe_shared(uri) {
+            self.parts.uri = uri;
+        }
+    }
+
+    /// A parameter of the URL, percent-decoded.
+    ///
+    /// # Errors
+    /// [`MissingParam`] where the route that matched has no such name: a mistake of the program, not of the client.
+    pub fn param(&self, name: &str) -> Result<String, MissingParam> {
+        self.params
+            .get(name)
+            .map(String::from)
+            .ok_or_else(|| MissingParam(name.into()))
+    }
+
+    /// All parameters of the URL.
+    pub fn params(&self) -> &UrlParams {
+        &self.params
+    }
+
+    /// The path as it was asked for, percent-encoded.
+    pub fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// The first value of a query parameter, decoded as a form field (`+` is a space).
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.parts.uri.query()?;
+        query.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode_form(key) == name).then(|| decode_form(value))
+        })
+    }
+
+    /// The request's method.
+    pub fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    /// The request's target.
+    pub fn uri(&self) -> &Uri {
+        &self.parts.uri
+    }
+
+    /// The request's headers.
+    pub fn headers(&self) -> &HeaderMap<HeaderValue> {
+        &self.parts.headers
+    }
+
+    /// What middleware and routers attached to the request.
+    pub fn extensions(&self) -> &Extensions {
+        &self.parts.extensions
+    }
+
+    /// The name of the route that matched, where it has one.
+    pub fn route_name(&self) -> Option<&str> {
+        self.parts
+            .extensions
+            .get::<RouteName>()
+            .map(|name| &*name.0)
+    }
+
+    /// The address of the other end, where the server that accepted it says so.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.parts.extensions.get::<PeerAddr>().map(|peer| peer.0)
+    }
+
+    /// The subprotocols the client offers, in its order of preference (`Sec-WebSocket-Protocol`).
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.headers()
+            .get_all(http::header::SEC_WEBSOCKET_PROTOCOL)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+    }
+}
+
+/// Whether a request asks for a WebSocket: its `Upgrade` names one, whatever the rest of the handshake looks like.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap<HeaderValue>) -> bool {
+    headers
+        .get_all(http::header::UPGRADE)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+}
+
+fn decode_form(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8_lossy()
+        .into_owned()
+}

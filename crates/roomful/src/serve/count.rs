@@ -1,0 +1,129 @@
+//! How many connections there are, altogether and from each address; WebSockets count until they end.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ahash::AHashMap;
+use tokio::sync::Notify;
+
+use super::HttpLimits;
+
+/// The connections of one server, over all its event loops.
+#[derive(Clone)]
+pub(super) struct Connections {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: Arc<HttpLimits>,
+    total: AtomicUsize,
+    /// Guards how many came from where; kept only where there is a limit.
+    by_address: Mutex<AHashMap<IpAddr, usize>>,
+    left: Notify,
+}
+
+/// A connection's place. It is kept with the request, and so lives as long as a WebSocket that came of it.
+#[derive(Clone)]
+pub(super) struct Place {
+    _inner: Arc<Inner>,
+    limits: Arc<HttpLimits>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    address: IpAddr,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Arc<HttpLimits>) -> Self {
+        let (total, by_address, left) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                total,
+                by_address,
+                left,
+            }),
+        }
+    }
+
+    pub(super) fn limits(&self) -> Arc<HttpLimits> {
+        Arc::clone(&self.shared.limits)
+    }
+
+    /// Waits until one more may be accepted; the others wait in the kernel.
+    pub(super) async fn room(&self) {
+        loop {
+            let left = self.shared.left.notified();
+            if self.shared.total.load(Ordering::Relaxed) < self.shared.limits.max_connections {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Takes a place, unless the address has its share.
+    pub(super) fn enter(&self, address: IpAddr) -> Option<Place> {
+        let shared = &self.shared;
+        let address = network(address);
+        let most = shared.limits.max_connections_per_address;
+        if most < usize::MAX {
+            let mut by_address = shared
+                .by_address
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let count = by_address.entry(address).or_insert(0);
+            if *count >= most {
+                return None;
+            }
+            *count += 1;
+        }
+        shared.total.fetch_add(1, Ordering::Relaxed);
+        let inner = Inner {
+            shared: Arc::clone(shared),
+            address,
+        };
+        Some(Place {
+            _inner: Arc::new(inner),
+            limits: Arc::clone(&shared.limits),
+        })
+    }
+}
+
+impl Place {
+    pub(super) fn limits(&self) -> &Arc<HttpLimits> {
+        &self.limits
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        if shared.limits.max_connections_per_address < usize::MAX {
+            let mut by_address = shared
+                .by_address
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            if let Some(count) = by_address.get_mut(&self.address) {
+                *count -= 1;
+                if *count == 0 {
+                    by_address.remove(&self.address);
+                }
+            }
+        }
+        shared.total.fetch_sub(1, Ordering::Relaxed);
+        shared.left.notify_one();
+    }
+}
+
+/// What one customer of a network has: an IPv4 address, or 64 bits of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_none() => {
+            let bits = u128::from(address) & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from(bits))
+        }
+        address => address.to_canonical(),
+    }
+}
