@@ -1,0 +1,264 @@
+//! What `history.url` and `layer.url` mean, and how a secret in one stays one.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where rooms are recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum HistoryUrl {
+    /// `sqlite:PATH`: a file on this machine.
+    Sqlite(PathBuf),
+    /// `memory`: a bounded record that ends with the process.
+    Memory,
+    /// `none`: no record.
+    None,
+}
+
+impl FromStr for HistoryUrl {
+    type Err = &'static str;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        match url {
+            "memory" => return Ok(Self::Memory),
+            "none" => return Ok(Self::None),
+            "sqlite::memory:" => {
+                return Err(r#"expected "memory", which is the record that ends with the process"#);
+            }
+            _ => {}
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Err(
+                r#"this version cannot keep history in PostgreSQL, use "sqlite:PATH" and one node"#,
+            );
+        }
+        // `sqlite://a.db` and `sqlite:///a.db` are other tools' spelling of `sqlite:a.db` and `sqlite:/a.db`.
+        let path = url
+            .strip_prefix("sqlite:")
+            .map(|path| path.strip_prefix("//").unwrap_or(path));
+        match path {
+            Some(path) if !path.is_empty() && !path.ends_with('/') && !path.contains('\0') => {
+                Ok(Self::Sqlite(path.into()))
+            }
+            _ => Err(r#"expected "sqlite:PATH", such as "sqlite:roomful.db", "memory" or "none""#),
+        }
+    }
+}
+
+impl fmt::Display for HistoryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Memory => f.write_str("memory"),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+/// How several processes hear each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum LayerUrl {
+    /// `memory`: this process alone.
+    Memory,
+}
+
+impl FromStr for LayerUrl {
+    type Err = &'static str;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+        match scheme {
+            "memory" if url == "memory" => Ok(Self::Memory),
+            "redis" | "rediss" | "redis+pubsub" | "rediss+pubsub" => {
+                Err(r#"this version cannot use a layer on Redis, use "memory" and one process"#)
+            }
+            _ => Err(r#"expected "memory""#),
+        }
+    }
+}
+
+impl fmt::Display for LayerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+        }
+    }
+}
+
+impl TryFrom<String> for HistoryUrl {
+    type Error = &'static str;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        url.parse()
+    }
+}
+
+impl From<HistoryUrl> for String {
+    fn from(url: HistoryUrl) -> Self {
+        url.to_string()
+    }
+}
+
+impl TryFrom<String> for LayerUrl {
+    type Error = &'static str;
+
+    fn try_from(url: String) -> Result<Self, Self::Error> {
+        url.parse()
+    }
+}
+
+impl From<LayerUrl> for String {
+    fn from(url: LayerUrl) -> Self {
+        url.to_string()
+    }
+}
+
+/// `text` as it may be shown: what can be a password in a URL reads `***`.
+///
+/// It hides too much rather than too little, because what it is given may not be well-formed: everything between the end
+/// of the user's name and the last `@`, and everything after a parameter that is called like a secret.
+///
+/// ```
+/// use roomful_server::config::hide_secrets;
+///
+/// assert_eq!(hide_secrets("postgres://ana:p@ss:/w@db/rooms"), "postgres://ana:***@db/rooms");
+/// assert_eq!(hide_secrets("redis://a:6379,b:6379"), "redis://a:6379,b:6379");
+/// ```
+pub fn hide_secrets(text: &str) -> String {
+    let mut shown = text.to_owned();
+    if let (Some(scheme), Some(at)) = (shown.find("://"), shown.rfind('@')) {
+        let user = scheme + "://".len();
+        if let Some(colon) = shown.get(user..at).and_then(|user| user.find(':')) {
+            shown.replace_range(user + colon + 1..at, "***");
+        }
+    }
+    for name in ["password=", "passwd=", "secret=", "token="] {
+        // Lowering ASCII moves nothing: the place found is the place in `shown`.
+        if let Some(start) = shown.to_ascii_lowercase().find(name) {
+            shown.replace_range(start + name.len().., "***");
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_is_a_file_the_memory_or_nothing() {
+        for (url, path) in [
+            ("sqlite:roomful.db", "roomful.db"),
+            ("sqlite://roomful.db", "roomful.db"),
+            (
+                "sqlite:/var/lib/roomful/rooms.db",
+                "/var/lib/roomful/rooms.db",
+            ),
+            (
+                "sqlite:///var/lib/roomful/rooms.db",
+                "/var/lib/roomful/rooms.db",
+            ),
+            ("sqlite:../a b?.db", "../a b?.db"),
+        ] {
+            assert_eq!(url.parse(), Ok(HistoryUrl::Sqlite(path.into())), "{url}");
+        }
+        assert_eq!("memory".parse(), Ok(HistoryUrl::Memory));
+        assert_eq!("none".parse(), Ok(HistoryUrl::None));
+    }
+
+    #[test]
+    fn a_history_that_means_nothing_is_told_what_to_write() {
+        for bad in [
+            "",
+            "roomful.db",
+            "sqlite:",
+            "sqlite://",
+            "sqlite:data/",
+            "sqlite3:a.db",
+            "Memory",
+            "mysql://db/rooms",
+        ] {
+            let refused = bad.parse::<HistoryUrl>().unwrap_err();
+            assert!(refused.contains(r#""sqlite:PATH""#), "{bad}: {refused}");
+        }
+        assert!(
+            "sqlite::memory:"
+                .parse::<HistoryUrl>()
+                .unwrap_err()
+                .contains(r#""memory""#)
+        );
+    }
+
+    #[test]
+    fn what_this_version_cannot_do_yet_is_refused_by_name() {
+        for url in ["postgres://ana:pw@db/rooms", "postgresql://db/rooms"] {
+            assert!(
+                url.parse::<HistoryUrl>()
+                    .unwrap_err()
+                    .contains("PostgreSQL"),
+                "{url}"
+            );
+        }
+        for url in ["redis://:pw@a:6379", "rediss://a", "redis+pubsub://a,b"] {
+            assert!(
+                url.parse::<LayerUrl>().unwrap_err().contains("Redis"),
+                "{url}"
+            );
+        }
+        assert_eq!("memory".parse(), Ok(LayerUrl::Memory));
+        assert_eq!("memory://".parse::<LayerUrl>(), Err(r#"expected "memory""#));
+    }
+
+    #[test]
+    fn a_url_is_written_as_it_was_read() {
+        for url in ["sqlite:roomful.db", "sqlite:/a/b.db", "memory", "none"] {
+            assert_eq!(url.parse::<HistoryUrl>().unwrap().to_string(), url);
+        }
+    }
+
+    #[test]
+    fn no_password_survives_whatever_its_characters() {
+        for (text, shown) in [
+            (
+                "postgres://ana:s3cret@db/rooms",
+                "postgres://ana:***@db/rooms",
+            ),
+            (
+                "postgres://ana:s3/cr@et,s3cret@db/rooms",
+                "postgres://ana:***@db/rooms",
+            ),
+            (
+                "redis://:s3cret@a:6379,:s3cret@b:6379",
+                "redis://:***@b:6379",
+            ),
+            ("redis://a:6379,:s3cret@b:6379", "redis://a:***@b:6379"),
+            (
+                "postgres://db/rooms?user=ana&Password=s3cret&x=s3cret",
+                "postgres://db/rooms?user=ana&Password=***",
+            ),
+            ("host=db password=s3cret", "host=db password=***"),
+            ("postgres://ana:s3cretpassword=@db", "postgres://ana:***@db"),
+        ] {
+            assert_eq!(hide_secrets(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_holds_no_secret_is_shown_as_it_is() {
+        for text in [
+            "sqlite:roomful.db",
+            "127.0.0.1:8000",
+            "https://example.com:8443",
+            "ana@example.com",
+            "://@",
+            "@://",
+            "é://ü@:",
+        ] {
+            assert_eq!(hide_secrets(text), text);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A room's one feed in this process: the log's events in their order, handed to everybody who listens here.
+//!
+//! Committed events come in from the store, in any number and even twice; what goes out is the log, once and without holes.
+//! Every transport stands on it: WebSockets through two audiences (text and JSON), long polls and event streams through
+//! [`Feed::listen`]. None of them has an order of its own.
+
+mod cursor;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use bytestring::ByteString;
+use roomful::audience::{Audience, Seat};
+use roomful::{Message, SocketSender};
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, watch};
+
+pub use cursor::{Cursor, Step};
+
+use crate::protocol::{EventKind, RoomEvent, ServerMessage};
+
+/// Events kept in memory for readers that are a little behind: long polls between two requests, reconnects.
+const TAIL: usize = 256;
+/// Events that may wait for those before them; further ones are read from the log when it is their turn.
+const MAX_EARLY: usize = 4096;
+/// Passing events (typing, presence) that may wait for one event stream; a slower one misses some, by their nature.
+const PASSING: usize = 64;
+
+/// An event of the log and its JSON, written at most once however many readers there are.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    event: Arc<RoomEvent>,
+    json: Arc<OnceLock<ByteString>>,
+}
+
+impl From<Arc<RoomEvent>> for Entry {
+    fn from(event: Arc<RoomEvent>) -> Self {
+        Self {
+            event,
+            json: Arc::default(),
+        }
+    }
+}
+
+impl Entry {
+    /// The event.
+    pub fn event(&self) -> &Arc<RoomEvent> {
+        &self.event
+    }
+
+    /// The event as JSON.
+    pub fn json(&self) -> &ByteString {
+        self.json.get_or_init(|| to_json(&*self.event))
+    }
+}
+
+/// A value of the protocol as JSON text.
+pub fn to_json(value: &impl serde::Serialize) -> ByteString {
+    serde_json::to_string(value)
+        .expect("the protocol's types are plain data")
+        .into()
+}
+
+/// One room's feed.
+pub struct Feed {
+    /// Those who speak plain text: they hear what is said, nothing else.
+    plain: Audience,
+    /// Those who speak `roomful.v1`.
+    json: Audience,
+    /// The newest number handed out; long polls and streams wait for it to move.
+    head: watch::Sender<u64>,
+    passing: broadcast::Sender<ByteString>,
+    /// Guards the order: whoever holds it hands events to the audiences, or takes a seat between two of them.
+    state: Mutex<State>,
+}
+
+struct State {
+    /// `None` until the log's end was read; what is committed meanwhile waits in `early`.
+    cursor: Option<Cursor>,
+    /// What the room is about.
+    topic: String,
+    tail: VecDeque<Entry>,
+    /// Events that came before those in front of them.
+    early: BTreeMap<u64, Arc<RoomEvent>>,
+}
+
+/// What a reader gets from memory.
+#[derive(Debug)]
+pub enum Tail {
+    /// Everything after the reader's position.
+    Complete(Vec<Entry>),
+    /// The position is older than what memory holds: read the log.
+    TooOld,
+}
+
+impl Feed {
+    /// A feed that still has to [`start`](Self::start), written by the runtime `home`.
+    pub fn new(home: &Handle) -> Self {
+        Self {
+            plain: Audience::on(home.clone()),
+            json: Audience::on(home.clone()),
+            head: watch::Sender::new(0),
+            passing: broadcast::Sender::new(PASSING),
+            state: Mutex::new(State {
+                cursor: None,
+                topic: String::new(),
+                tail: VecDeque::new(),
+                early: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// The log's end was read, and what the room is about: from here on the feed hands out what follows.
+    pub fn start(&self, head: u64, topic: String) {
+        let mut state = self.lock();
+        if state.cursor.is_none() {
+            state.cursor = Some(Cursor::after(head));
+            state.topic = topic;
+            self.hand_out_all(&mut state);
+        }
+    }
+
+    /// Takes an event of the log. Repeats are dropped; an event that is early waits for those before it.
+    ///
+    /// Says whether events are missing: then the log must be read after [`head`](Self::head) and offered.
+    pub fn offer(&self, event: &Arc<RoomEvent>) -> bool {
+        let mut state = self.lock();
+        if state
+            .cursor
+            .is_some_and(|cursor| event.seq <= cursor.last())
+        {
+            return false;
+        }
+        if state.early.len() < MAX_EARLY {
+            state.early.insert(event.seq, Arc::clone(event));
+        }
+        state.cursor.is_some() && self.hand_out_all(&mut state)
+    }
+
+    /// Whether events are missing before some that are here.
+    pub fn has_gap(&self) -> bool {
+        let state = self.lock();
+        state.cursor.is_some() && !state.early.is_empty()
+    }
+
+    /// The log no longer has what comes next: goes on after `seq`, and tells those who listen that they missed something.
+    pub fn skip_to(&self, seq: u64) {
+        let mut state = self.lock();
+        if state.cursor.is_some_and(|cursor| cursor.last() < seq) {
+            state.cursor = Some(Cursor::after(seq));
+            self.pass(&ServerMessage::Resync { seq: Some(seq) });
+            self.hand_out_all(&mut state);
+        }
+    }
+
+    /// Hands out what is next, as far as it goes. `true` if there is more behind a gap.
+    fn hand_out_all(&self, state: &mut State) -> bool {
+        let Some(mut cursor) = state.cursor else {
+            return false;
+        };
+        while let Some((seq, event)) = state.early.pop_first() {
+            match cursor.offer(seq) {
+                Step::Next => self.hand_out(state, event),
+                Step::Repeat => {}
+                Step::Gap { .. } => {
+                    state.early.insert(seq, event);
+                    break;
+                }
+            }
+        }
+        state.cursor = Some(cursor);
+        self.head.send_replace(cursor.last());
+        !state.early.is_empty()
+    }
+
+    fn hand_out(&self, state: &mut State, event: Arc<RoomEvent>) {
+        let entry = Entry::from(event);
+        if entry.event.kind == EventKind::Topic {
+            state.topic = entry.event.text.clone().unwrap_or_default();
+        }
+        if entry.event.kind == EventKind::Message
+            && let Some(text) = &entry.event.text
+            && !self.plain.is_empty()
+        {
+            self.plain.send(&Message::text(text.as_str()));
+        }
+        if !self.json.is_empty() {
+            self.json.send(&Message::Text(entry.json().clone()));
+        }
+        if entry.event.kind == EventKind::Deleted
+            && let Some(target) = entry.event.target
+        {
+            state.wipe(target);
+        }
+        if state.tail.len() == TAIL {
+            state.tail.pop_front();
+        }
+        state.tail.push_back(entry);
+    }
+
+    /// Says something that is no part of the log: who came, who is typing. At most once, to those who listen now.
+    pub fn pass(&self, message: &ServerMessage) {
+        let listeners = self.passing.receiver_count() > 0;
+        if listeners || !self.json.is_empty() {
+            let json = to_json(message);
+            if listeners {
+                let _ = self.passing.send(json.clone());
+            }
+            self.json.send(&Message::Text(json));
+        }
+    }
+
+    /// Hands out a message that has no number, where nothing is numbered (`--history none`).
+    pub fn pass_unnumbered(&self, event: &RoomEvent) {
+        let json = to_json(event);
+        if let Some(text) = &event.text {
+            self.plain.send(&Message::text(text.as_str()));
+        }
+        let _ = self.passing.send(json.clone());
+        self.json.send(&Message::Text(json));
+    }
+
+    /// Takes a seat among the plain-text listeners.
+    pub fn join_plain(&self, sender: &SocketSender) -> Seat {
+        let _order = self.lock();
+        self.plain.join(sender)
+    }
+
+    /// Takes a seat among the JSON listeners, kept back until [`Seat::resume`]. Says which number the log had reached: the
+    /// seat hears exactly what comes after it.
+    pub fn join_json(&self, sender: &SocketSender) -> (u64, Seat) {
+        let state = self.lock();
+        (state.head(), self.json.join_paused(sender))
+    }
+
+    /// Follows the newest number.
+    pub fn listen(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Follows what is no part of the log.
+    pub fn listen_passing(&self) -> broadcast::Receiver<ByteString> {
+        self.passing.subscribe()
+    }
+
+    /// What the room is about.
+    pub fn topic(&self) -> String {
+        self.lock().topic.clone()
+    }
+
+    /// The newest number handed out.
+    pub fn head(&self) -> u64 {
+        *self.head.borrow()
+    }
+
+    /// What comes after a position, if memory still holds all of it.
+    pub fn tail_after(&self, after: u64, limit: usize) -> Tail {
+        let state = self.lock();
+        if after >= state.head() {
+            return Tail::Complete(Vec::new());
+        }
+        match state.tail.front() {
+            Some(first) if first.event.seq <= after + 1 => {
+                let skip = (after + 1 - first.event.seq) as usize;
+                Tail::Complete(state.tail.iter().skip(skip).take(limit).cloned().collect())
+            }
+            _ => Tail::TooOld,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    fn head(&self) -> u64 {
+        self.cursor.map_or(0, |cursor| cursor.last())
+    }
+
+    /// Deleted means gone, from memory as from the log: those who come later meet the message and its edits without text.
+    fn wipe(&mut self, target: u64) {
+        for entry in &mut self.tail {
+            let event = &entry.event;
+            let is_its_text = event.seq == target
+                || (event.kind == EventKind::Edited && event.target == Some(target));
+            if is_its_text && event.text.is_some() {
+                *entry = Entry::from(Arc::new(RoomEvent {
+                    text: Some(String::new()),
+                    ..RoomEvent::clone(event)
+                }));
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One room's log in memory, and how its messages read now.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::MemoryOptions;
+use crate::history::clock::rfc3339;
+use crate::history::{Appended, Entry, EventsPage, HistoryError, RoomSummary, grouped_reactions};
+use crate::protocol::{Action, MessageView, RoomEvent, RoomName};
+
+pub(super) struct Log {
+    room: Arc<str>,
+    /// The newest number given.
+    pub(super) head: u64,
+    /// The newest numbers without holes: the last one is `head`.
+    kept: VecDeque<Kept>,
+    /// Author and client id of every event that is kept.
+    numbers: HashMap<(Arc<str>, Arc<str>), u64>,
+    text_bytes: usize,
+    /// Messages that are kept and not deleted.
+    messages: u64,
+    last_at_ms: i64,
+    topic: String,
+}
+
+struct Kept {
+    event: Arc<RoomEvent>,
+    /// How it reads now, where it is a message.
+    now: Option<Now>,
+}
+
+#[derive(Default)]
+struct Now {
+    /// All edits; the last one has the text as it reads now.
+    edits: Vec<u64>,
+    deleted: bool,
+    /// Who set what, in the order it came.
+    reactions: Vec<(String, Arc<str>)>,
+}
+
+impl Log {
+    /// An empty log whose first number is the one after `head`.
+    pub(super) fn new(room: &RoomName, head: u64) -> Self {
+        Self {
+            room: room.as_str().into(),
+            head,
+            kept: VecDeque::new(),
+            numbers: HashMap::new(),
+            text_bytes: 0,
+            messages: 0,
+            last_at_ms: 0,
+            topic: String::new(),
+        }
+    }
+
+    pub(super) fn append(
+        &mut self,
+        entry: &Entry,
+        options: &MemoryOptions,
+    ) -> Result<Appended, HistoryError> {
+        let key = (Arc::clone(&entry.author.id), Arc::clone(&entry.id));
+        if let Some(event) = self.numbers.get(&key).and_then(|&seq| self.event(seq)) {
+            return Ok(Appended {
+                event: Arc::clone(event),
+                repeated: true,
+            });
+        }
+        let seq = self.head + 1;
+        let now = self.apply(entry, seq)?;
+        match entry.action {
+            Action::Say { .. } => self.messages += 1,
+            Action::Delete { .. } => self.messages -= 1,
+            Action::Edit { .. } | Action::React { .. } | Action::Topic { .. } => {}
+        }
+
+        self.last_at_ms = self.last_at_ms.max(options.clock.now_ms());
+        let event = Arc::new(entry.numbered(Arc::clone(&self.room), seq, rfc3339(self.last_at_ms)));
+        self.text_bytes += event.text.as_ref().map_or(0, String::len);
+        self.kept.push_back(Kept {
+            event: Arc::clone(&event),
+            now,
+        });
+        self.numbers.insert(key, seq);
+        self.head = seq;
+        self.prune(options);
+        Ok(Appended {
+            event,
+            repeated: false,
+        })
+    }
+
+    /// Changes how the target reads; nothing where the action is refused. Answers what the event itself is as a message.
+    fn apply(&mut self, entry: &Entry, seq: u64) -> Result<Option<Now>, HistoryError> {
+        match &entry.action {
+            Action::Say { reply_to, .. } => {
+                if reply_to.is_some_and(|target| target == 0 || target > self.head) {
+                    return Err(HistoryError::MessageNotFound);
+                }
+                return Ok(Some(Now::default()));
+            }
+            Action::Edit { target, .. } => self.own(*target, entry)?.edits.push(seq),
+            Action::Delete { target } => {
+                let now = self.own(*target, entry)?;
+                now.deleted = true;
+                now.reactions = Vec::new();
+                let edits = std::mem::take(&mut now.edits);
+                for seq in edits.into_iter().chain([*target]) {
+                    self.wipe(seq);
+                }
+            }
+            Action::React { target, emoji, on } => {
+                let member = &entry.author.id;
+                let reactions = &mut self.living(*target)?.1.reactions;
+                let place = reactions
+                    .iter()
+                    .position(|(e, m)| e == emoji && m == member);
+                match (place, on) {
+                    (None, true) => reactions.push((emoji.clone(), Arc::clone(member))),
+                    (Some(place), false) => drop(reactions.remove(place)),
+                    (Some(_), true) | (None, false) => {}
+                }
+            }
+            Action::Topic { text } => self.topic.clone_from(text),
+        }
+        Ok(None)
+    }
+
+    fn wipe(&mut self, seq: u64) {
+        let Some(place) = self.place(seq) else { return };
+        let event = Arc::make_mut(&mut self.kept[place].event);
+        self.text_bytes -= event
+            .text
+            .replace(String::new())
+            .map_or(0, |text| text.len());
+    }
+
+    fn prune(&mut self, options: &MemoryOptions) {
+        while self.kept.len() > options.events_per_room.max(1)
+            || (self.text_bytes > options.text_bytes_per_room && self.kept.len() > 1)
+        {
+            let Some(Kept { event, now }) = self.kept.pop_front() else {
+                break;
+            };
+            // A message that is gone can no longer be deleted: its text must not live on in edits.
+            if let Some(now) = now {
+                self.messages -= u64::from(!now.deleted);
+                for seq in now.edits {
+                    self.wipe(seq);
+                }
+            }
+            self.text_bytes -= event.text.as_ref().map_or(0, String::len);
+            self.numbers
+                .remove(&(Arc::clone(&event.from.id), Arc::clone(&event.id)));
+        }
+    }
+
+    pub(super) fn after(&self, after: u64, limit: usize) -> EventsPage {
+        let skip = usize::try_from(after.saturating_add(1).saturating_sub(self.first()))
+            .unwrap_or(usize::MAX);
+        let events = self.kept.iter().skip(skip).take(limit);
+        EventsPage {
+            events: events.map(|kept| Arc::clone(&kept.event)).collect(),
+            head: self.head,
+            first: self.first(),
+        }
+    }
+
+    pub(super) fn messages_before(&self, before: Option<u64>, limit: usize) -> Vec<MessageView> {
+        let older = self
+            .kept
+            .iter()
+            .rev()
+            .filter(|kept| before.is_none_or(|before| kept.event.seq < before));
+        let mut page: Vec<_> = older
+            .filter_map(|kept| self.view(kept))
+            .take(limit)
+            .collect();
+        page.reverse();
+        page
+    }
+
+    pub(super) fn topic(&self) -> String {
+        self.topic.clone()
+    }
+
+    pub(super) fn message(&self, seq: u64) -> Option<MessageView> {
+        self.view(&self.kept[self.place(seq)?])
+    }
+
+    pub(super) fn summary(&self, room: &RoomName) -> Option<RoomSummary> {
+        Some(RoomSummary {
+            room: room.clone(),
+            head: self.head,
+            last_at: self.kept.back()?.event.at.clone(),
+            messages: self.messages,
+            topic: self.topic.clone(),
+        })
+    }
+
+    fn view(&self, kept: &Kept) -> Option<MessageView> {
+        let now = kept.now.as_ref()?;
+        let event = &kept.event;
+        let edit = now.edits.last().and_then(|&seq| self.event(seq));
+        Some(MessageView {
+            seq: event.seq,
+            id: Arc::clone(&event.id),
+            from: event.from.clone(),
+            at: event.at.clone(),
+            text: edit.unwrap_or(event).text.clone().unwrap_or_default(),
+            reply_to: event.reply_to,
+            edited_at: edit.map(|edit| edit.at.clone()),
+            deleted: now.deleted,
+            reactions: grouped_reactions(now.reactions.iter().cloned()),
+        })
+    }
+
+    /// The message `seq`, unless it is deleted.
+    fn living(&mut self, seq: u64) -> Result<(&RoomEvent, &mut Now), HistoryError> {
+        let place = self.place(seq).ok_or(HistoryError::MessageNotFound)?;
+        match &mut self.kept[place] {
+            Kept {
+                event,
+                now: Some(now),
+            } if !now.deleted => Ok((&**event, now)),
+            _ => Err(HistoryError::MessageNotFound),
+        }
+    }
+
+    /// The message `seq`, where the entry's author may change it.
+    fn own(&mut self, seq: u64, entry: &Entry) -> Result<&mut Now, HistoryError> {
+        let (event, now) = self.living(seq)?;
+        if entry.may_change(&event.from.id) {
+            Ok(now)
+        } else {
+            Err(HistoryError::Forbidden)
+        }
+    }
+
+    fn first(&self) -> u64 {
+        self.head + 1 - self.kept.len() as u64
+    }
+
+    fn place(&self, seq: u64) -> Option<usize> {
+        let place = usize::try_from(seq.checked_sub(self.first())?).ok()?;
+        (place < self.kept.len()).then_some(place)
+    }
+
+    fn event(&self, seq: u64) -> Option<&Arc<RoomEvent>> {
+        self.place(seq).map(|place| &self.kept[place].event)
+    }
+}

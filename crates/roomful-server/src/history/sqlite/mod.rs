@@ -1,0 +1,262 @@
+//! The record in one SQLite file, for one node.
+//!
+//! ```text
+//! append ──▶ queue ──▶ writer thread: everything that waits is one transaction ──▶ listeners ──▶ acknowledgements
+//! after, messages_before, … ──▶ queue ──▶ reader threads, each with a connection of its own
+//! ```
+//!
+//! While one commit is flushed the next batch gathers: alone, an action waits for nobody; under load, hundreds share a flush.
+//! In WAL mode readers never wait for the writer. SQLite blocks, so all of it is on threads of its own.
+//!
+//! A deleted text is overwritten in the file. The write-ahead log beside it may hold it until it is written over: after some
+//! thousand more messages, or when the server stops. Copies that were made before a migration keep what they have.
+
+mod action;
+mod migrate;
+mod open;
+mod private;
+mod queue;
+mod reader;
+mod retention;
+mod rooms;
+mod rows;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    Appended, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
+    RoomName, RoomSummary,
+};
+use crate::protocol::Action;
+
+use open::Opened;
+use queue::Queue;
+use reader::Read;
+use writer::{Request, Writer};
+
+/// Actions that may wait for the writer: a few seconds' worth at full load.
+const WRITES: usize = 16_384;
+/// Bytes of text that may wait for the writer.
+const WRITE_BYTES: usize = 64 << 20;
+/// Reads that may wait for a reader.
+const READS: usize = 4_096;
+/// Reader threads: the second keeps short reads going beside a long one.
+const READERS: usize = 2;
+
+/// How an SQLite record is kept.
+#[derive(Clone, Debug, Default)]
+pub struct SqliteOptions {
+    /// What an acknowledgement survives.
+    pub synchronous: Synchronous,
+    /// How long events are kept.
+    pub retention: Retention,
+    /// The database never grows over this; what does not fit is refused as retryable. The write-ahead log beside it comes on top.
+    pub max_file_bytes: Option<u64>,
+    /// Where dates come from.
+    pub clock: Clock,
+}
+
+/// What an acknowledged action survives. The end of the process, however sudden, is survived with each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Power loss too: each commit is flushed to the disk before it is acknowledged.
+    #[default]
+    Full,
+    /// Power loss takes the last commits with it: up to everything since the last checkpoint, some thousand messages.
+    Normal,
+    /// Power loss may take the whole file with it.
+    Off,
+}
+
+/// How long events are kept. Numbers of events that are gone are never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest events of each room that are kept; a tenth more may stay for a while. `None` keeps all.
+    pub events_per_room: Option<u64>,
+    /// How long an event is kept. `None` keeps it for ever.
+    pub age: Option<Duration>,
+    /// How often events are looked for that have become too old.
+    pub interval: Duration,
+}
+
+impl Default for Retention {
+    /// Keeps all.
+    fn default() -> Self {
+        Self {
+            events_per_room: None,
+            age: None,
+            interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The handle; the threads end when it is dropped or closed, and what was taken is finished first.
+pub(super) struct Sqlite {
+    writes: Arc<Queue<Request>>,
+    reads: Arc<Queue<Read>>,
+    /// Closed when the writer, who goes last, has let go of the file.
+    ended: watch::Receiver<()>,
+}
+
+impl Sqlite {
+    pub(super) fn open(
+        path: &Path,
+        options: SqliteOptions,
+        listeners: Listeners,
+    ) -> Result<(Self, Identity), OpenError> {
+        let Opened {
+            writer,
+            readers,
+            identity,
+            lock,
+        } = open::open(path, &options, READERS)?;
+        let writes = Arc::new(Queue::new(WRITES, WRITE_BYTES));
+        let reads = Arc::new(Queue::new(READS, usize::MAX));
+        let (running, ended) = watch::channel(());
+        let sqlite = Self {
+            writes: Arc::clone(&writes),
+            reads: Arc::clone(&reads),
+            ended,
+        };
+
+        let failed = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut reader_threads = Vec::new();
+        for (number, connection) in readers.into_iter().enumerate() {
+            let reads = Arc::clone(&reads);
+            let thread = thread::Builder::new().name(format!("history-read-{number}"));
+            let thread = thread
+                .spawn(move || reader::run(&connection, &reads))
+                .map_err(failed)?;
+            reader_threads.push(thread);
+        }
+        let writer = Writer::new(writer, options, listeners);
+        thread::Builder::new()
+            .name("history-write".to_owned())
+            .spawn(move || {
+                // Declared in the order in which they must be the last to go.
+                let _running = running;
+                let _lock = lock;
+                // After a panic nobody must wait for an answer.
+                let _closing = CloseOnDrop(&writes, &reads);
+                writer.run(&writes, &reads, reader_threads);
+            })
+            .map_err(failed)?;
+        Ok((sqlite, identity))
+    }
+
+    pub(super) async fn append(&self, entry: Entry) -> Result<Appended, HistoryError> {
+        let bytes = match &entry.action {
+            Action::Say { text, .. } | Action::Edit { text, .. } | Action::Topic { text } => {
+                text.len()
+            }
+            Action::Delete { .. } | Action::React { .. } => 0,
+        };
+        let (answer, answered) = oneshot::channel();
+        self.writes.push(Request::Append(entry, answer), bytes)?;
+        answered.await.unwrap_or(Err(HistoryError::Closed))
+    }
+
+    pub(super) async fn after(
+        &self,
+        room: &RoomName,
+        after: u64,
+        limit: usize,
+    ) -> Result<EventsPage, HistoryError> {
+        let room = room.clone();
+        self.read(move |connection| reader::after(connection, &room, after, limit))
+            .await
+    }
+
+    pub(super) async fn messages_before(
+        &self,
+        room: &RoomName,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<MessageView>, HistoryError> {
+        let room = room.clone();
+        self.read(move |connection| reader::messages_before(connection, &room, before, limit))
+            .await
+    }
+
+    pub(super) async fn message(
+        &self,
+        room: &RoomName,
+        seq: u64,
+    ) -> Result<Option<MessageView>, HistoryError> {
+        let newest = self
+            .messages_before(room, Some(seq.saturating_add(1)), 1)
+            .await?;
+        Ok(newest
+            .into_iter()
+            .next()
+            .filter(|message| message.seq == seq))
+    }
+
+    pub(super) async fn head(&self, room: &RoomName) -> Result<u64, HistoryError> {
+        let room = room.clone();
+        self.read(move |connection| reader::head(connection, &room))
+            .await
+    }
+
+    pub(super) async fn topic(&self, room: &RoomName) -> Result<String, HistoryError> {
+        let room = room.clone();
+        self.read(move |connection| reader::topic(connection, &room))
+            .await
+    }
+
+    pub(super) async fn rooms(&self, limit: usize) -> Result<Vec<RoomSummary>, HistoryError> {
+        self.read(move |connection| reader::rooms(connection, limit))
+            .await
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), HistoryError> {
+        self.read(reader::ready).await?;
+        let (answer, answered) = oneshot::channel();
+        self.writes.push(Request::Ready(answer), 0)?;
+        answered.await.unwrap_or(Err(HistoryError::Closed))
+    }
+
+    pub(super) async fn close(&self) {
+        self.writes.close();
+        // An error says that the writer is gone, which is what is waited for.
+        let _ = self.ended.clone().changed().await;
+    }
+
+    /// Has `read` run by a reader thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, HistoryError> {
+        let (answer, answered) = oneshot::channel();
+        let read: Read = Box::new(move |connection| {
+            // Whoever asked may have gone.
+            let _ = answer.send(read(connection).map_err(HistoryError::unavailable));
+        });
+        self.reads.push(read, 0)?;
+        answered.await.unwrap_or(Err(HistoryError::Closed))
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.writes.close();
+    }
+}
+
+struct CloseOnDrop<'a>(&'a Queue<Request>, &'a Queue<Read>);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.1.close();
+    }
+}

@@ -1,0 +1,162 @@
+//! What waits for a thread: bounded in items and bytes, taken many at a time, and closed for good.
+//!
+//! Full is an error at once: whoever asks is told to come back, and nobody waits for room.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::history::HistoryError;
+
+pub(super) struct Queue<T> {
+    /// Guards the list; held for a push or for moving a batch out.
+    waiting: Mutex<Waiting<T>>,
+    /// Something is there, or nothing ever will be.
+    changed: Condvar,
+    max_items: usize,
+    max_bytes: usize,
+}
+
+struct Waiting<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// What [`Queue::take`] came back for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Items,
+    /// The deadline passed first.
+    Nothing,
+    /// Closed, and everything that was waiting has been taken.
+    Closed,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                items: VecDeque::new(),
+                bytes: 0,
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            max_items,
+            max_bytes,
+        }
+    }
+
+    /// Adds `item`, which holds `bytes` of memory.
+    pub(super) fn push(&self, item: T, bytes: usize) -> Result<(), HistoryError> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(HistoryError::Closed);
+        }
+        // One item always fits, however large.
+        if waiting.items.len() >= self.max_items
+            || (waiting.bytes > 0 && waiting.bytes + bytes > self.max_bytes)
+        {
+            return Err(HistoryError::Overloaded);
+        }
+        waiting.bytes += bytes;
+        waiting.items.push_back((item, bytes));
+        drop(waiting);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Moves up to `limit` items into `batch`, waiting for the first one until `deadline`, or as long as it takes.
+    pub(super) fn take(
+        &self,
+        batch: &mut Vec<T>,
+        limit: usize,
+        deadline: Option<Instant>,
+    ) -> Taken {
+        let mut waiting = self.lock();
+        while waiting.items.is_empty() {
+            if waiting.closed {
+                return Taken::Closed;
+            }
+            waiting =
+                match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                    None => self
+                        .changed
+                        .wait(waiting)
+                        .unwrap_or_else(PoisonError::into_inner),
+                    Some(left) if left.is_zero() => return Taken::Nothing,
+                    Some(left) => {
+                        let woken = self.changed.wait_timeout(waiting, left);
+                        woken.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
+        }
+        let count = waiting.items.len().min(limit);
+        for _ in 0..count {
+            if let Some((item, bytes)) = waiting.items.pop_front() {
+                waiting.bytes -= bytes;
+                batch.push(item);
+            }
+        }
+        Taken::Items
+    }
+
+    /// Takes no more items; what is waiting can still be taken.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_refuses_at_once_and_takes_again_when_there_is_room() {
+        let queue = Queue::new(2, 100);
+        queue.push('a', 1).unwrap();
+        queue.push('b', 1).unwrap();
+        assert!(matches!(queue.push('c', 1), Err(HistoryError::Overloaded)));
+
+        let mut batch = Vec::new();
+        assert_eq!(queue.take(&mut batch, 1, None), Taken::Items);
+        assert_eq!(batch, ['a']);
+        queue.push('c', 1).unwrap();
+    }
+
+    #[test]
+    fn bytes_are_bounded_but_one_item_always_fits() {
+        let queue = Queue::new(10, 100);
+        queue.push('a', 500).unwrap();
+        assert!(matches!(queue.push('b', 1), Err(HistoryError::Overloaded)));
+        assert_eq!(queue.take(&mut Vec::new(), 10, None), Taken::Items);
+        queue.push('b', 1).unwrap();
+    }
+
+    #[test]
+    fn a_closed_queue_gives_what_it_has_and_then_ends() {
+        let queue = Queue::new(10, 100);
+        queue.push('a', 1).unwrap();
+        queue.close();
+        assert!(matches!(queue.push('b', 1), Err(HistoryError::Closed)));
+
+        let mut batch = Vec::new();
+        assert_eq!(queue.take(&mut batch, 10, None), Taken::Items);
+        assert_eq!(queue.take(&mut batch, 10, None), Taken::Closed);
+        assert_eq!(batch, ['a']);
+    }
+
+    #[test]
+    fn nothing_comes_back_when_the_deadline_is_over() {
+        let queue = Queue::<char>::new(10, 100);
+        assert_eq!(
+            queue.take(&mut Vec::new(), 10, Some(Instant::now())),
+            Taken::Nothing
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! One file of the page as an answer: compressed where the browser can read that, and not sent again where it has it.
+
+use std::io::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use ahash::AHashMap;
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_NONE_MATCH, VARY,
+};
+use http::{HeaderMap, StatusCode};
+use rust_embed::EmbeddedFile;
+
+/// What is compressed stays so, under the hash of its content: the files of one binary, each once. A debug build reads
+/// them from the folder, and one that was edited has another hash.
+static COMPRESSED: LazyLock<Mutex<AHashMap<[u8; 32], Bytes>>> = LazyLock::new(Mutex::default);
+
+/// The answer to a request with these headers.
+pub(super) fn answer(path: &str, file: EmbeddedFile, request: &HeaderMap) -> Response {
+    let gzip = accepts_gzip(request);
+    let hash = file.metadata.sha256_hash();
+    let tag = tag(&hash, gzip);
+    let known = has(request, &tag);
+    let mut response = match (known, gzip) {
+        (true, _) => Response::new(Body::empty()),
+        (false, true) => Response::new(Body::from(compressed(hash, &file.data))),
+        (false, false) => Response::new(Body::from(file.data)),
+    };
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    if gzip && !known {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
+    // RFC 9110, section 8.8.3.3: what is encoded differently has a tag of its own.
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(ETAG, tag);
+    }
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    // Asked again each time, answered with 304: a new version is seen at once.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn tag(hash: &[u8; 32], gzip: bool) -> String {
+    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hash}{}\"", if gzip { "-gzip" } else { "" })
+}
+
+fn compressed(hash: [u8; 32], data: &[u8]) -> Bytes {
+    let lock = || COMPRESSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lock().get(&hash) {
+        return known.clone();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let written = encoder.write_all(data).and_then(|()| encoder.finish());
+    let bytes = Bytes::from(written.expect("writing to a `Vec` does not fail"));
+    lock().insert(hash, bytes.clone());
+    bytes
+}
+
+/// Whether `Accept-Encoding` names gzip, by itself or by `*`, and does not weigh it with zero (RFC 9110, section 12.5.3).
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let mut any = false;
+    for item in items(request, &ACCEPT_ENCODING) {
+        let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
+        let weight = parameters.trim().strip_prefix("q=");
+        let wanted = weight.is_none_or(|weight| weight.trim().parse().unwrap_or(0.0_f32) > 0.0);
+        match coding.trim() {
+            coding if coding.eq_ignore_ascii_case("gzip") => return wanted,
+            "*" => any = wanted,
+            _ => {}
+        }
+    }
+    any
+}
+
+/// Whether `If-None-Match` has this tag; it is compared weakly (RFC 9110, section 13.1.2).
+fn has(request: &HeaderMap, tag: &str) -> bool {
+    items(request, &IF_NONE_MATCH)
+        .any(|item| item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag)
+}
+
+/// The items of a header that is a list.
+fn items<'a>(request: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = request.get_all(name).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("json" | "webmanifest") => "application/manifest+json",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn accepting(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_can_read_it() {
+        for value in [
+            "gzip",
+            "br, GZIP;q=0.5",
+            "deflate, gzip ; q=1.0",
+            "*",
+            "*;q=0, gzip",
+        ] {
+            assert!(accepts_gzip(&accepting(value)), "{value}");
+        }
+        for value in [
+            "",
+            "br",
+            "gzip;q=0",
+            "gzip;q=0.000, *",
+            "*;q=0",
+            "gzip;q=high",
+        ] {
+            assert!(!accepts_gzip(&accepting(value)), "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_tag_is_found_in_a_list_and_its_encodings_are_told_apart() {
+        let plain = tag(&[0xab; 32], false);
+        let gzip = tag(&[0xab; 32], true);
+        let mut request = HeaderMap::new();
+        request.append(IF_NONE_MATCH, HeaderValue::from_static("\"other\""));
+        assert!(!has(&request, &plain));
+        let list = HeaderValue::from_str(&format!("\"first\", W/{plain}"));
+        request.append(IF_NONE_MATCH, list.expect("it is ASCII"));
+        assert!(has(&request, &plain));
+        assert!(!has(&request, &gzip));
+    }
+
+    #[test]
+    fn what_is_compressed_reads_as_it_was() {
+        let text = "rooms ".repeat(1000);
+        for _ in 0..2 {
+            let bytes = compressed([7; 32], text.as_bytes());
+            assert!(bytes.len() < text.len() / 10);
+            let mut read = String::new();
+            flate2::read::GzDecoder::new(&*bytes)
+                .read_to_string(&mut read)
+                .expect("it is gzip");
+            assert_eq!(read, text);
+        }
+    }
+}

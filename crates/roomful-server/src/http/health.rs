@@ -1,0 +1,20 @@
+//! Whether the server lives, and whether it can serve.
+
+use axum::extract::State;
+
+use super::error::HttpError;
+use crate::chat::{Chat, Refusal};
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: it is not stopping, and the store answers.
+pub(super) async fn ready(State(chat): State<Chat>) -> Result<&'static str, HttpError> {
+    if *chat.stopping().borrow() {
+        return Err(HttpError(Refusal::stopping()));
+    }
+    chat.history().ready().await?;
+    Ok("ready\n")
+}

@@ -1,0 +1,15 @@
+//! The chat-room server `roomful`, built on the public items of the `roomful` library.
+
+pub mod app;
+pub mod chat;
+pub mod config;
+pub mod feed;
+pub mod history;
+pub mod http;
+pub mod identity;
+pub mod presence;
+pub mod protocol;
+pub mod rate;
+pub mod room;
+
+pub use app::serve;

@@ -1,0 +1,12 @@
+//! What the server promises, tested from outside: one file per behaviour.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod attacks;
+mod feed;
+mod history;
+mod http;
+mod modes;
+mod plain;
+mod stop;
+mod support;
+mod v1;
