@@ -1,0 +1,63 @@
+import { AxeBuilder } from "@axe-core/playwright";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { choose, live, roomUrl } from "../support/room.js";
+import { suite } from "../support/suite.js";
+
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const WIDTHS = [1280, 375, 320];
+
+const world = suite();
+
+/** @param {import("playwright-core").Page} page */
+async function violations(page) {
+  const results = await new AxeBuilder({ page }).withTags(TAGS).analyze();
+  return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+}
+
+for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+  for (const width of WIDTHS) {
+    for (const locale of ["en-GB", "zh-CN"]) {
+      const hasTouch = width < 1280;
+      const options = { name: "Ana", colorScheme, locale, hasTouch, isMobile: hasTouch, viewport: { width, height: 720 } };
+      const where = `${colorScheme}, ${width} px, ${locale}`;
+
+      test(`the lobby has no accessibility violation: ${where}`, async () => {
+        await world.server.post("lobby", "there is a room");
+        const page = await world.browser.visit(`${world.server.url}/`, options);
+        await page.waitForSelector("#rooms li");
+        assert.deepEqual(await violations(page), []);
+        const sideways = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.equal(sideways, false);
+      });
+
+      test(`the room has no accessibility violation: ${where}`, async () => {
+        const room = `axe-${colorScheme}-${width}-${locale}`;
+        await world.server.post(room, "from somebody else, with a link: https://example.org/");
+        const page = await world.browser.visit(roomUrl(world.server.url, room), options);
+        await live(page);
+        await page.click("#send");
+        await page.fill("#text", "an own message\n第二行 🎉");
+        await page.click("#send");
+        await page.waitForSelector(".own:not(.pending)");
+        await choose(page, "from somebody else", "👍");
+        await page.waitForSelector(".reaction");
+        await page.click("#topic");
+        await page.fill("#new-topic", "what we read this month");
+        assert.deepEqual(await violations(page), []);
+        await page.keyboard.press("Enter");
+        await page.waitForSelector(".topic-line");
+        assert.deepEqual(await violations(page), []);
+
+        await page.locator(".own .more").last().click();
+        await page.getByRole("menu").waitFor();
+        assert.deepEqual(await violations(page), []);
+        await page.keyboard.press("Escape");
+        await page.click("#people-button");
+        assert.deepEqual(await violations(page), []);
+        const sideways = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.equal(sideways, false);
+      });
+    }
+  }
+}

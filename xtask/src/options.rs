@@ -1,0 +1,142 @@
+//! The command line: which steps, and how.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::plan::{Compression, Plan};
+use crate::steps;
+
+/// Printed by `cargo xtask help`, followed by the steps.
+pub(crate) const USAGE: &str = "\
+The project's own commands.
+
+cargo xtask check                     formatting, lints, documentation
+cargo xtask test                      everything; CI runs this
+    --only STEP,STEP…                 these steps, and what they need
+    --skip STEP,STEP…                 all but these
+cargo xtask conformance               Autobahn's 517 cases against examples/echo
+    --full                            1,000 messages in each compression case (half an hour), not 50
+    --url ws://HOST:PORT/             against a server that is already running
+
+";
+
+/// What was asked for.
+pub(crate) enum Request {
+    /// Say how it is used.
+    Help,
+    /// Run steps.
+    Run(Plan),
+}
+
+/// Reads the arguments after `cargo xtask`.
+pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Request> {
+    let command = args.next();
+    let mut plan = Plan::default();
+    let asked = match command.as_deref() {
+        None | Some("help" | "--help" | "-h") => return Ok(Request::Help),
+        Some("check") => vec!["fmt", "clippy", "doc"],
+        Some("test") => return test(args).map(Request::Run),
+        Some("conformance") => {
+            while let Some(arg) = args.next() {
+                match arg.as_str() {
+                    "--full" => plan.compression = Compression::Full,
+                    "--url" => {
+                        plan.url = Some(args.next().context("--url wants an address after it")?)
+                    }
+                    _ => bail!(
+                        "`{arg}` is no option of `cargo xtask conformance`: it has --full and --url"
+                    ),
+                }
+            }
+            vec!["conformance"]
+        }
+        Some(other) => {
+            bail!("`{other}` is no command: there are check, test, conformance and help")
+        }
+    };
+    if let Some(arg) = args.next() {
+        bail!("`cargo xtask check` takes no options, and was given `{arg}`");
+    }
+    plan.chosen = steps::with_needs(&asked);
+    if plan.url.is_some() {
+        plan.chosen.retain(|step| *step != "build");
+    }
+    Ok(Request::Run(plan))
+}
+
+fn test(mut args: impl Iterator<Item = String>) -> Result<Plan> {
+    let mut only = Vec::new();
+    let mut skip = Vec::new();
+    while let Some(arg) = args.next() {
+        let list = match arg.as_str() {
+            "--only" => &mut only,
+            "--skip" => &mut skip,
+            _ => bail!("`{arg}` is no option of `cargo xtask test`: it has --only and --skip"),
+        };
+        let names = args
+            .next()
+            .with_context(|| format!("{arg} wants steps after it"))?;
+        for name in names.split(',') {
+            list.push(steps::named(name.trim())?);
+        }
+    }
+    if only.is_empty() {
+        only = steps::purposes();
+    }
+    let asked: Vec<_> = only
+        .into_iter()
+        .filter(|step| !skip.contains(step))
+        .collect();
+    let mut chosen = steps::with_needs(&asked);
+    // Leaving out what others need is a promise that it is already there.
+    chosen.retain(|step| !skip.contains(step));
+    if chosen.is_empty() {
+        bail!("--only and --skip leave nothing to run");
+    }
+    Ok(Plan {
+        chosen,
+        skipped: skip,
+        ..Plan::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(line: &str) -> Plan {
+        match parse(line.split_whitespace().map(str::to_owned)).unwrap() {
+            Request::Run(plan) => plan,
+            Request::Help => panic!("`{line}` asks for help"),
+        }
+    }
+
+    fn refusal(line: &str) -> String {
+        let request = parse(line.split_whitespace().map(str::to_owned));
+        request.err().map(|error| error.to_string()).unwrap()
+    }
+
+    #[test]
+    fn what_is_skipped_is_remembered_and_needs_nothing() {
+        let plan = plan("test --only interop,conformance --skip conformance");
+        assert_eq!(
+            plan.chosen,
+            ["programs", "python", "node", "build", "interop"]
+        );
+        assert_eq!(plan.skipped, ["conformance"]);
+    }
+
+    #[test]
+    fn a_running_server_needs_no_build() {
+        let plan = plan("conformance --full --url ws://127.0.0.1:9001/");
+        assert_eq!(plan.chosen, ["programs", "autobahn", "conformance"]);
+        assert!(plan.compression == Compression::Full);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        assert!(refusal("test --only nothing").contains("`nothing` is no step"));
+        assert!(refusal("test --quick").contains("`--quick`"));
+        assert!(refusal("check fast").contains("`fast`"));
+        assert!(refusal("benhc").contains("`benhc` is no command"));
+    }
+}

@@ -1,0 +1,318 @@
+//! The steps, what each needs before it, and running them with a table at the end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command::{cargo, cmd, in_target};
+use crate::plan::Plan;
+use crate::{conformance, packages, programs};
+
+/// One thing to do.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    /// Steps that have to succeed first.
+    needs: &'static [&'static str],
+    run: fn(&Plan) -> Result<()>,
+}
+
+/// In the order in which they run: `needs` name earlier ones.
+const STEPS: &[Step] = &[
+    Step {
+        name: "programs",
+        what: "what the steps below call, installed with apt where we may",
+        needs: &[],
+        run: programs::provide,
+    },
+    Step {
+        name: "python",
+        what: "target/venv with interop/requirements.txt",
+        needs: &["programs"],
+        run: |_| packages::python(),
+    },
+    Step {
+        name: "node",
+        what: "npm ci where there is a package-lock.json",
+        needs: &["programs"],
+        run: |_| packages::node(),
+    },
+    Step {
+        name: "autobahn",
+        what: "target/autobahn with the Autobahn test suite",
+        needs: &["programs"],
+        run: |_| packages::autobahn(),
+    },
+    Step {
+        name: "fmt",
+        what: "formatting",
+        needs: &[],
+        run: |_| cargo(&["fmt", "--all", "--check"]).run(),
+    },
+    Step {
+        name: "clippy",
+        what: "lints; a warning is an error",
+        needs: &[],
+        run: |_| {
+            let all = [
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ];
+            cargo(&all).run()
+        },
+    },
+    Step {
+        name: "doc",
+        what: "documentation; a warning is an error",
+        needs: &[],
+        run: |_| {
+            let doc = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
+            doc.env("RUSTDOCFLAGS", "-D warnings").run()
+        },
+    },
+    Step {
+        name: "tests",
+        what: "unit and integration tests, the examples' own, and those in the documentation",
+        needs: &["programs"],
+        // Without a word on which targets: only so are the examples built as the programs they are.
+        run: |_| cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]).run(),
+    },
+    Step {
+        name: "build",
+        what: "the server and examples/echo as users build them, for the steps below",
+        needs: &[],
+        run: |_| {
+            cargo(&["build", "--release", "--package", "roomful-server"]).run()?;
+            let echo = [
+                "build",
+                "--release",
+                "--package",
+                "roomful",
+                "--example",
+                "echo",
+            ];
+            cargo(&echo).args(&["--features", "deflate"]).run()
+        },
+    },
+    Step {
+        name: "interop",
+        what: "Python, Node.js and curl in one room; kill -9 under load",
+        needs: &["programs", "python", "node", "build"],
+        run: |_| {
+            let python = cmd(in_target("venv/bin/python")?);
+            let tests = python.args(&[
+                "-m",
+                "unittest",
+                "discover",
+                "--start-directory",
+                "interop",
+                "--verbose",
+            ]);
+            tests.env("ROOMFUL_BIN", server()?).run()
+        },
+    },
+    Step {
+        name: "ledger",
+        what: "10,000 messages on all transports, cut at random, kill -9 ten times: nothing lost, nothing doubled",
+        needs: &["build"],
+        run: |_| {
+            cargo(&["run", "--release", "--package", "ledger", "--", "--server"])
+                .arg(server()?)
+                .run()
+        },
+    },
+    Step {
+        name: "browser",
+        what: "the page in Chromium",
+        needs: &["programs", "node", "build"],
+        run: |_| {
+            cmd("npm")
+                .args(&["test"])
+                .env("ROOMFUL_BIN", server()?)
+                .dir(packages::WEB_TESTS)
+                .run()
+        },
+    },
+    Step {
+        name: "conformance",
+        what: "Autobahn against examples/echo",
+        needs: &["programs", "autobahn", "build"],
+        run: conformance::run,
+    },
+];
+
+/// The built server, as the tests outside cargo get it.
+fn server() -> Result<std::path::PathBuf> {
+    in_target("release/roomful")
+}
+
+/// The step of this name.
+pub(crate) fn named(name: &str) -> Result<&'static str> {
+    let found = STEPS.iter().find(|step| step.name == name);
+    let names = || {
+        STEPS
+            .iter()
+            .map(|step| step.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    found
+        .map(|step| step.name)
+        .with_context(|| format!("`{name}` is no step: there are {}", names()))
+}
+
+/// The steps one wants for themselves: all but those that only prepare others.
+pub(crate) fn purposes() -> Vec<&'static str> {
+    let prepares = |name| STEPS.iter().any(|step| step.needs.contains(&name));
+    STEPS
+        .iter()
+        .map(|step| step.name)
+        .filter(|name| !prepares(*name))
+        .collect()
+}
+
+/// These steps and all they need, in the order in which they run.
+pub(crate) fn with_needs(asked: &[&'static str]) -> Vec<&'static str> {
+    let mut chosen = asked.to_vec();
+    // Needs name earlier steps, so one pass from the end finds all.
+    for step in STEPS.iter().rev().filter(|step| !step.needs.is_empty()) {
+        if chosen.contains(&step.name) {
+            chosen.extend(step.needs);
+        }
+    }
+    STEPS
+        .iter()
+        .map(|step| step.name)
+        .filter(|name| chosen.contains(name))
+        .collect()
+}
+
+/// Lists the steps for `cargo xtask help`.
+pub(crate) fn print_all() {
+    println!("Steps of `cargo xtask test`:");
+    for step in STEPS {
+        println!("    {:<12}  {}", step.name, step.what);
+    }
+}
+
+/// How a step ended.
+enum Outcome {
+    Good,
+    Failed(anyhow::Error),
+    /// A step it needs failed.
+    NotRun(&'static str),
+    /// By `--skip`.
+    Skipped,
+}
+
+/// Runs the plan: everything whose needs are met, even where something else failed. Answers whether all is well.
+pub(crate) fn run(plan: &Plan) -> Result<bool> {
+    let start = Instant::now();
+    let mut outcomes: Vec<(&Step, Duration, Outcome)> = Vec::new();
+    for step in STEPS {
+        let begun = Instant::now();
+        let outcome = if plan.chosen.contains(&step.name) {
+            let bad = |name: &&&'static str| {
+                let done = outcomes.iter().find(|(step, ..)| step.name == **name);
+                matches!(done, Some((_, _, Outcome::Failed(_) | Outcome::NotRun(_))))
+            };
+            match step.needs.iter().find(bad) {
+                Some(need) => Outcome::NotRun(need),
+                None => attempt(step, plan),
+            }
+        } else if plan.skipped.contains(&step.name) {
+            Outcome::Skipped
+        } else {
+            continue;
+        };
+        outcomes.push((step, begun.elapsed(), outcome));
+    }
+    if outcomes.is_empty() {
+        bail!("there is nothing to run");
+    }
+    print_table(&outcomes, start.elapsed());
+    Ok(outcomes
+        .iter()
+        .all(|(_, _, outcome)| matches!(outcome, Outcome::Good | Outcome::Skipped)))
+}
+
+fn attempt(step: &Step, plan: &Plan) -> Outcome {
+    println!("\n==> {}: {}", step.name, step.what);
+    let begun = Instant::now();
+    match (step.run)(plan) {
+        Ok(()) => {
+            println!(
+                "==> {}: ok, {:.1} s",
+                step.name,
+                begun.elapsed().as_secs_f64()
+            );
+            Outcome::Good
+        }
+        Err(error) => {
+            println!(
+                "==> {}: FAILED, {:.1} s: {error:#}",
+                step.name,
+                begun.elapsed().as_secs_f64()
+            );
+            Outcome::Failed(error)
+        }
+    }
+}
+
+fn print_table(outcomes: &[(&Step, Duration, Outcome)], total: Duration) {
+    println!();
+    for (step, time, outcome) in outcomes {
+        let seconds = time.as_secs_f64();
+        match outcome {
+            Outcome::Good => println!("{:<12} {seconds:>8.1} s  ok", step.name),
+            Outcome::Failed(error) => {
+                println!("{:<12} {seconds:>8.1} s  FAILED: {error:#}", step.name)
+            }
+            Outcome::NotRun(need) => {
+                println!("{:<12}        -    not run: it needs `{need}`", step.name)
+            }
+            Outcome::Skipped => println!("{:<12}        -    skipped, as --skip says", step.name),
+        }
+    }
+    println!("{:<12} {:>8.1} s", "total", total.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_name_earlier_steps() {
+        for (position, step) in STEPS.iter().enumerate() {
+            for need in step.needs {
+                assert!(
+                    STEPS[..position]
+                        .iter()
+                        .any(|earlier| earlier.name == *need),
+                    "{} needs {need}",
+                    step.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_brings_what_it_needs_and_nothing_else() {
+        assert_eq!(
+            with_needs(&["browser"]),
+            ["programs", "node", "build", "browser"]
+        );
+        assert_eq!(with_needs(&["clippy", "fmt"]), ["fmt", "clippy"]);
+    }
+
+    #[test]
+    fn all_purposes_together_are_all_steps() {
+        assert_eq!(with_needs(&purposes()).len(), STEPS.len());
+        assert!(!purposes().contains(&"build"));
+    }
+}
