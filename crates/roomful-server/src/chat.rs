@@ -6,6 +6,7 @@ use std::time::Duration;
 use ahash::AHashMap;
 use roomful::serve::{Home, Shards};
 use tokio::sync::{Notify, OnceCell, watch};
+use tokio::time::MissedTickBehavior;
 
 use crate::feed::{Entry, Feed, Tail};
 use crate::history::{Appended, History, HistoryError};
@@ -19,6 +20,8 @@ use crate::rate::Rates;
 /// From this many members on, comings and goings are no longer told one by one: in a full room each of them would cost as
 /// much as a message. Who is here is answered when asked.
 pub const ANNOUNCED_MEMBERS: usize = 200;
+/// How often the positions of all feeds are compared with the log's: once for a room, however many members it has.
+const POSITION_CHECK: Duration = Duration::from_secs(5);
 /// The longest topic, in characters.
 const MAX_TOPIC: usize = 250;
 /// Events on the newest page, for a reader whose position is not known.
@@ -578,18 +581,32 @@ impl Chat {
         })
     }
 
-    /// Reads from the log what feeds miss, whenever one of them notices. Never ends; dropping it is safe at any time.
+    /// Keeps feeds complete: reads from the log what one of them misses, as soon as it notices, and compares all positions
+    /// with the log now and then. Never ends; dropping it is safe at any time.
     pub async fn fill_gaps(self) {
+        let mut check = tokio::time::interval(POSITION_CHECK);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.inner.rooms.gap.notified().await;
+            let check_all = tokio::select! {
+                () = self.inner.rooms.gap.notified() => false,
+                _ = check.tick() => self.is_numbered(),
+            };
             for room in self.open_rooms() {
-                self.fill_gap(&room).await;
+                if check_all && room.started.initialized() {
+                    // A log that cannot be read now is asked again next time.
+                    let head = self.inner.history.head(&room.name).await;
+                    self.read_until(&room, head.unwrap_or_default()).await;
+                }
+                while let Some(until) = room.feed.gap() {
+                    self.read_until(&room, until).await;
+                }
             }
         }
     }
 
-    async fn fill_gap(&self, room: &Room) {
-        while room.feed.has_gap() {
+    /// Offers a feed the log's events up to a number that is known to be given.
+    async fn read_until(&self, room: &Room, until: u64) {
+        while room.feed.head() < until {
             let head = room.feed.head();
             let limit = self.inner.limits.page_max;
             match self.inner.history.after(&room.name, head, limit).await {
@@ -604,7 +621,7 @@ impl Chat {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            if room.feed.has_gap() && room.feed.head() == head {
+            if room.feed.head() == head {
                 // The log does not have it yet; somebody else's commit is on its way.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

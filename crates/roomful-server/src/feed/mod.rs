@@ -137,10 +137,11 @@ impl Feed {
         state.cursor.is_some() && self.hand_out_all(&mut state)
     }
 
-    /// Whether events are missing before some that are here.
-    pub fn has_gap(&self) -> bool {
+    /// The last of the events that are missing before some that are here, if there are any.
+    pub fn gap(&self) -> Option<u64> {
         let state = self.lock();
-        state.cursor.is_some() && !state.early.is_empty()
+        state.cursor?;
+        Some(state.early.first_key_value()?.0 - 1)
     }
 
     /// The log no longer has what comes next: goes on after `seq`, and tells those who listen that they missed something.

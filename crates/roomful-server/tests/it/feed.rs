@@ -196,13 +196,26 @@ fn memory_holds_the_newest_and_says_when_it_is_not_enough() {
 
 #[test]
 fn a_feed_that_missed_events_reads_them_from_the_log() {
-    let server = Server::bind("127.0.0.1:0", 1).unwrap();
-    let rooms = Arc::new(Rooms::new(server.shards().clone()));
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(miss_and_read(rooms));
+    miss_all_but(6);
 }
 
-async fn miss_and_read(rooms: Arc<Rooms>) {
+#[test]
+fn a_feed_that_hears_nothing_at_all_finds_out_by_comparing_positions() {
+    miss_all_but(7);
+}
+
+/// Commits seven events behind a feed's back, tells it those from index `told` on, and expects it to have all.
+fn miss_all_but(told: usize) {
+    let server = Server::bind("127.0.0.1:0", 1).unwrap();
+    let rooms = Arc::new(Rooms::new(server.shards().clone()));
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
+    runtime.unwrap().block_on(miss_and_read(rooms, told));
+}
+
+async fn miss_and_read(rooms: Arc<Rooms>, told: usize) {
     // Nobody tells the rooms what this history commits, as if another node did it.
     let history = History::memory(MemoryOptions::default());
     let limits = ChatLimits {
@@ -236,7 +249,7 @@ async fn miss_and_read(rooms: Arc<Rooms>) {
     }
 
     let housekeeping = tokio::spawn(chat.clone().fill_gaps());
-    rooms.committed(&committed[6..]);
+    rooms.committed(&committed[told..]);
     let mut head = room.feed().listen();
     head.wait_for(|head| *head == 7).await.unwrap();
     housekeeping.abort();
