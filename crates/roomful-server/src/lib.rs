@@ -10,6 +10,7 @@ pub mod identity;
 pub mod presence;
 pub mod protocol;
 pub mod rate;
+pub mod refusal;
 pub mod room;
 
 pub use app::serve;

@@ -11,10 +11,11 @@ use roomful::{Accept, Close, CloseCode, Consumer, Deny, Event, Message, Moment, 
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::chat::{Attendance, Chat, Position, Refusal, Room, Said, stopped};
+use crate::chat::{Attendance, Chat, Position, Room, Said, stopped};
 use crate::identity::random_text;
 use crate::protocol::{Action, ClientMessage, ErrorCode, Member, RoomName, ServerMessage};
 use crate::rate::TokenBucket;
+use crate::refusal::Refusal;
 
 /// The subprotocol of the JSON vocabulary.
 pub const SUBPROTOCOL: &str = "roomful.v1";

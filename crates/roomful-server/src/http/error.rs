@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use crate::chat::Refusal;
 use crate::history::HistoryError;
 use crate::protocol::ErrorCode;
+use crate::refusal::Refusal;
 
 /// A refusal on its way to an HTTP client.
 #[derive(Debug)]

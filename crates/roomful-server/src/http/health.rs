@@ -3,7 +3,8 @@
 use axum::extract::State;
 
 use super::error::HttpError;
-use crate::chat::{Chat, Refusal};
+use crate::chat::Chat;
+use crate::refusal::Refusal;
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> &'static str {

@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::HttpError;
 use super::{RoomPath, SeqPath, bearer};
-use crate::chat::{Chat, NEWEST_PAGE, Refusal};
+use crate::chat::{Chat, NEWEST_PAGE};
 use crate::identity::random_text;
 use crate::protocol::{Action, ErrorCode, Member, MessageView, RoomEvent, RoomName, You};
+use crate::refusal::Refusal;
 
 /// How long a request's body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);

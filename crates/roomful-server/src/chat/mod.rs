@@ -1,0 +1,307 @@
+//! The one door for all transports: rooms, who is in them, and what is said.
+//!
+//! - `rooms`: those that somebody listens to;
+//! - `attendance`: being in one of them;
+//! - `reading`: what a reader or a feed missed.
+
+mod attendance;
+mod reading;
+mod rooms;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use roomful::serve::Home;
+use tokio::sync::watch;
+
+pub use attendance::Attendance;
+pub use reading::{NEWEST_PAGE, Page, Position};
+pub use rooms::{Room, Rooms};
+
+use crate::history::{Appended, History, HistoryError};
+use crate::identity::{self, Guests};
+use crate::protocol::{Action, ErrorCode, EventKind, Limits, Member, RoomEvent, RoomName, You};
+use crate::rate::Rates;
+use crate::refusal::Refusal;
+
+/// The longest topic, in characters.
+const MAX_TOPIC: usize = 250;
+/// What the operator allows.
+#[derive(Clone, Debug)]
+pub struct ChatLimits {
+    /// What clients are told.
+    pub client: Limits,
+    /// Whether rates are limited at all.
+    pub rates: bool,
+    /// Members in one room.
+    pub members_per_room: usize,
+    /// Events on a page of history, and the most that can be asked for.
+    pub page: usize,
+    /// The most events on a page of history.
+    pub page_max: usize,
+    /// How long a member may be away without having left.
+    pub presence_grace: Duration,
+    /// Over how long members are told to come back when the server stops.
+    pub drain_spread: Duration,
+}
+
+/// All rooms of this process. Clones are the same chat.
+#[derive(Clone)]
+pub struct Chat {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    history: History,
+    guests: Guests,
+    rooms: Arc<Rooms>,
+    limits: ChatLimits,
+    rates: Rates,
+    stopping: watch::Sender<bool>,
+}
+
+/// Something was said.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The event as it was stored.
+    pub event: Arc<RoomEvent>,
+    /// Whether it was there before: the client said it twice.
+    pub repeated: bool,
+}
+
+impl Chat {
+    /// A chat over `history`, whose commits go to `rooms`.
+    pub fn new(history: History, rooms: Arc<Rooms>, limits: ChatLimits) -> Self {
+        let guests = Guests::new(&history.secret()[..]);
+        let rates = Rates::new(limits.client.messages_per_second, limits.client.burst);
+        let stopping = watch::Sender::new(false);
+        Self {
+            inner: Arc::new(Inner {
+                history,
+                guests,
+                rooms,
+                limits,
+                rates,
+                stopping,
+            }),
+        }
+    }
+
+    /// The store.
+    pub fn history(&self) -> &History {
+        &self.inner.history
+    }
+
+    /// What the operator allows.
+    pub fn limits(&self) -> &ChatLimits {
+        &self.inner.limits
+    }
+
+    /// Whether what is said is numbered and kept.
+    pub fn is_numbered(&self) -> bool {
+        self.inner.history.epoch().is_some()
+    }
+
+    /// Where connections of this room live.
+    pub fn home(&self, name: &RoomName) -> Home {
+        self.inner.rooms.shards.home(name)
+    }
+
+    /// Rooms somebody is in now.
+    pub fn open_rooms(&self) -> Vec<Arc<Room>> {
+        self.inner.rooms.all()
+    }
+
+    /// A room, if somebody listens to it.
+    pub fn if_open(&self, name: &RoomName) -> Option<Arc<Room>> {
+        self.inner.rooms.lock().get(name).and_then(Weak::upgrade)
+    }
+
+    /// What a member is called in a room it is in.
+    pub fn name_in(&self, room: &RoomName, id: &str) -> Option<Arc<str>> {
+        self.if_open(room)?.presence.name_of(id)
+    }
+
+    /// Opens a room to listen to.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn room(&self, name: &RoomName) -> Result<Arc<Room>, Refusal> {
+        let room = self.inner.rooms.room(name);
+        room.started
+            .get_or_try_init(|| async {
+                let (head, topic) = match self.is_numbered() {
+                    true => (
+                        self.inner.history.head(name).await?,
+                        self.inner.history.topic(name).await?,
+                    ),
+                    false => (0, String::new()),
+                };
+                room.feed.start(head, topic);
+                Ok::<_, HistoryError>(())
+            })
+            .await?;
+        Ok(room)
+    }
+
+    /// The member a token proves, or a new guest; with a name of its own choice, or one we choose.
+    ///
+    /// # Errors
+    /// If the token is not ours or the name cannot be had.
+    pub fn member(&self, token: Option<&str>, name: Option<&str>) -> Result<Member, Refusal> {
+        let id = match token {
+            Some(token) => self.inner.guests.verify(token).ok_or_else(|| {
+                Refusal::new(
+                    ErrorCode::BadToken,
+                    "this token is not one of ours: leave it out to get a new one",
+                )
+            })?,
+            None => self.inner.guests.new_id(),
+        };
+        let name = match name {
+            Some(name) => parse_name(name)?,
+            None => identity::guest_name(&id),
+        };
+        Ok(Member { id, name })
+    }
+
+    /// What a member is told about itself.
+    pub fn you(&self, member: &Member) -> You {
+        let (id, name) = (Arc::clone(&member.id), Arc::clone(&member.name));
+        You {
+            token: self.inner.guests.token(&id),
+            id,
+            name,
+        }
+    }
+
+    /// Counts a message against what `who`, a member's id or an address, may say.
+    ///
+    /// # Errors
+    /// How long to wait until it may say more.
+    pub fn count(&self, who: &str) -> Result<(), Duration> {
+        if self.inner.limits.rates {
+            self.inner.rates.take(who)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Says, edits, deletes or reacts; resolves when it is stored.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was stored then, and nobody was shown it. If its code is `store_unavailable` the outcome may
+    /// be unknown: doing it again with the same id is safe.
+    pub async fn act(
+        &self,
+        room: &RoomName,
+        by: &Member,
+        id: Arc<str>,
+        action: Action,
+    ) -> Result<Said, Refusal> {
+        if !identity::is_client_id(&id) {
+            return Err(Refusal::new(
+                ErrorCode::BadId,
+                "an action's id has 1 to 64 ASCII letters, digits, `-`, `_`, `.` or `:`",
+            ));
+        }
+        self.check(&action)?;
+        if *self.inner.stopping.borrow() {
+            return Err(Refusal::stopping());
+        }
+        if !self.is_numbered() {
+            return self.act_live(room, by, id, action);
+        }
+        let Appended { event, repeated } = self
+            .inner
+            .history
+            .append(room, by.clone(), id, action)
+            .await?;
+        Ok(Said { event, repeated })
+    }
+
+    fn check(&self, action: &Action) -> Result<(), Refusal> {
+        let longest = self.inner.limits.client.message_bytes;
+        match action {
+            Action::Say { text, .. } | Action::Edit { text, .. } if text.trim().is_empty() => {
+                Err(Refusal::new(ErrorCode::EmptyMessage, "a message has text"))
+            }
+            Action::Say { text, .. } | Action::Edit { text, .. } if text.len() > longest => {
+                let message = format!(
+                    "a message has at most {longest} bytes, this one has {}",
+                    text.len()
+                );
+                Err(Refusal::new(ErrorCode::MessageTooLarge, message))
+            }
+            Action::Topic { text } if text.chars().count() > MAX_TOPIC => Err(Refusal::new(
+                ErrorCode::BadTopic,
+                format!("a topic has at most {MAX_TOPIC} characters"),
+            )),
+            Action::React { emoji, .. }
+                if emoji.trim().is_empty() || emoji.chars().count() > 16 =>
+            {
+                Err(Refusal::new(
+                    ErrorCode::BadEmoji,
+                    "a reaction has 1 to 16 characters",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where nothing is kept: to those who listen now.
+    fn act_live(
+        &self,
+        room: &RoomName,
+        by: &Member,
+        id: Arc<str>,
+        action: Action,
+    ) -> Result<Said, Refusal> {
+        let Action::Say { text, .. } = action else {
+            return Err(Refusal::new(
+                ErrorCode::NoHistory,
+                "this server keeps no history: there is nothing to change",
+            ));
+        };
+        let event = RoomEvent {
+            kind: EventKind::Message,
+            room: room.as_str().into(),
+            seq: 0,
+            id,
+            from: by.clone(),
+            at: crate::protocol::now(),
+            text: Some(text),
+            reply_to: None,
+            target: None,
+            emoji: None,
+            on: None,
+        };
+        self.inner.rooms.room(room).feed.pass_unnumbered(&event);
+        Ok(Said {
+            event: Arc::new(event),
+            repeated: false,
+        })
+    }
+
+    /// Becomes `true` when the server is told to stop; it waits for all receivers to be dropped then.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.inner.stopping.subscribe()
+    }
+
+    /// Tells everybody that the server stops, waits until they are gone, and finishes all writes.
+    pub async fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+        self.inner.stopping.closed().await;
+        self.inner.history.close().await;
+    }
+}
+
+/// Resolves when the server is told to stop.
+pub async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // A chat that is gone has stopped, too.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn parse_name(name: &str) -> Result<Arc<str>, Refusal> {
+    identity::parse_name(name).map_err(|error| Refusal::new(ErrorCode::BadName, error.to_string()))
+}

@@ -1,0 +1,183 @@
+//! Reading a room's log: what a reader missed, page by page, and what a feed itself missed.
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use super::{Chat, Room};
+use crate::feed::{Entry, Tail};
+use crate::refusal::Refusal;
+
+/// How often the positions of all feeds are compared with the log's: once for a room, however many members it has.
+const POSITION_CHECK: Duration = Duration::from_secs(5);
+/// Events on the newest page, for a reader whose position is not known.
+pub const NEWEST_PAGE: usize = 50;
+
+/// One answer to "everything after 41".
+#[derive(Debug)]
+pub struct Page {
+    /// Whether it follows the reader's position; else it is the newest page.
+    pub recovered: bool,
+    /// The position after this page: what to ask for next.
+    pub seq: u64,
+    /// The newest number there is.
+    pub head: u64,
+    /// The events, in order.
+    pub events: Vec<Entry>,
+}
+
+/// A reader's position in a room's log.
+#[derive(Clone, Debug, Default)]
+pub struct Position {
+    /// The last number the reader has.
+    pub after: Option<u64>,
+    /// The numbering it belongs to; a reader that names none means ours.
+    pub epoch: Option<String>,
+}
+
+impl Chat {
+    /// What a reader gets first that comes with `position` to a log that ends at `head`: all it missed, or the newest page
+    /// where that is not known or too much.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn catch_up(
+        &self,
+        room: &Room,
+        position: &Position,
+        head: u64,
+    ) -> Result<Page, Refusal> {
+        let most = self.inner.limits.page_max as u64;
+        let until = |after: u64| (head - after <= most).then_some(head);
+        self.read(room, position, head, NEWEST_PAGE, until).await
+    }
+
+    /// One page of the log after a position, or the newest page where that position is not known.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn page(
+        &self,
+        room: &Room,
+        position: &Position,
+        limit: usize,
+    ) -> Result<Page, Refusal> {
+        let head = room.feed.head();
+        let until = |after: u64| Some(head.min(after.saturating_add(limit as u64)));
+        self.read(room, position, head, NEWEST_PAGE.min(limit), until)
+            .await
+    }
+
+    /// What follows a position, as far as `until` says for it; else the `newest` events.
+    async fn read(
+        &self,
+        room: &Room,
+        position: &Position,
+        head: u64,
+        newest: usize,
+        until: impl Fn(u64) -> Option<u64>,
+    ) -> Result<Page, Refusal> {
+        let Some(epoch) = self.inner.history.epoch() else {
+            return Ok(Page {
+                recovered: false,
+                seq: 0,
+                head: 0,
+                events: Vec::new(),
+            });
+        };
+        let theirs = position.epoch.as_deref();
+        if let Some(after) = position.after.filter(|after| *after <= head)
+            && theirs.is_none_or(|theirs| theirs == &*epoch)
+            && let Some(until) = until(after)
+        {
+            let events = self.events_between(room, after, until).await?;
+            // Fewer than there were numbers given: the log no longer has all of them.
+            if events.len() as u64 == until - after {
+                return Ok(Page {
+                    recovered: true,
+                    seq: until,
+                    head,
+                    events,
+                });
+            }
+        }
+        let after = head.saturating_sub(newest as u64);
+        let events = self.events_between(room, after, head).await?;
+        Ok(Page {
+            recovered: false,
+            seq: head,
+            head,
+            events,
+        })
+    }
+
+    /// The events `after+1..=head`, as many of them as are kept.
+    async fn events_between(
+        &self,
+        room: &Room,
+        after: u64,
+        head: u64,
+    ) -> Result<Vec<Entry>, Refusal> {
+        if after >= head {
+            return Ok(Vec::new());
+        }
+        let wanted = (head - after) as usize;
+        if let Tail::Complete(entries) = room.feed.tail_after(after, wanted) {
+            return Ok(entries);
+        }
+        let page = self.inner.history.after(&room.name, after, wanted).await?;
+        Ok(page
+            .events
+            .into_iter()
+            .filter(|event| event.seq <= head)
+            .map(Entry::from)
+            .collect())
+    }
+
+    /// Keeps feeds complete: reads from the log what one of them misses, as soon as it notices, and compares all positions
+    /// with the log now and then. Never ends; dropping it is safe at any time.
+    pub async fn fill_gaps(self) {
+        let mut check = tokio::time::interval(POSITION_CHECK);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let check_all = tokio::select! {
+                () = self.inner.rooms.gap.notified() => false,
+                _ = check.tick() => self.is_numbered(),
+            };
+            for room in self.open_rooms() {
+                if check_all && room.started.initialized() {
+                    // A log that cannot be read now is asked again next time.
+                    let head = self.inner.history.head(&room.name).await;
+                    self.read_until(&room, head.unwrap_or_default()).await;
+                }
+                while let Some(until) = room.feed.gap() {
+                    self.read_until(&room, until).await;
+                }
+            }
+        }
+    }
+
+    /// Offers a feed the log's events up to a number that is known to be given.
+    async fn read_until(&self, room: &Room, until: u64) {
+        while room.feed.head() < until {
+            let head = room.feed.head();
+            let limit = self.inner.limits.page_max;
+            match self.inner.history.after(&room.name, head, limit).await {
+                Ok(page) if page.first > head + 1 => room.feed.skip_to(page.first - 1),
+                Ok(page) => {
+                    for event in &page.events {
+                        room.feed.offer(event);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(room.name = %room.name, %error, "missing events cannot be read, trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            if room.feed.head() == head {
+                // The log does not have it yet; somebody else's commit is on its way.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
