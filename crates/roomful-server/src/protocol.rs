@@ -3,6 +3,7 @@
 //! The same objects travel in WebSocket frames, Server-Sent Events and HTTP answers, and in the channel layer. This file
 //! knows their shape and nothing else. All of it is a promise: fields may be added, never renamed or given another meaning.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,6 +52,12 @@ impl RoomName {
 /// Combining marks belong to the letters of many scripts (Devanagari, Thai); alone they are no name.
 fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
+}
+
+impl Borrow<str> for RoomName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for RoomName {

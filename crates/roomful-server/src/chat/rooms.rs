@@ -46,9 +46,7 @@ impl Rooms {
                 .as_ref()
                 .is_none_or(|room| room.name.as_str() != &*event.room)
             {
-                known = RoomName::parse(&event.room)
-                    .ok()
-                    .and_then(|name| self.lock().get(&name)?.upgrade());
+                known = self.lock().get(&*event.room).and_then(Weak::upgrade);
             }
             if let Some(room) = &known
                 && room.feed.offer(event)
@@ -70,7 +68,7 @@ impl Rooms {
         let home = self.shards.home(name);
         let room = Arc::new(Room {
             name: name.clone(),
-            feed: Feed::new(home.handle()),
+            feed: Feed::new(&home),
             presence: Presence::default(),
             home,
             started: OnceCell::new(),

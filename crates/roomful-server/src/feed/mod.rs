@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytestring::ByteString;
 use roomful::audience::{Audience, Seat};
+use roomful::serve::Home;
 use roomful::{Message, SocketSender};
-use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 
 pub use cursor::{Cursor, Step};
@@ -67,9 +67,11 @@ pub struct Feed {
     plain: Audience,
     /// Those who speak `roomful.v1`.
     json: Audience,
-    /// The newest number handed out; long polls and streams wait for it to move.
+    /// The newest number handed out, for the long polls and streams that wait for it to move; not kept up to date while
+    /// there are none.
     head: watch::Sender<u64>,
-    passing: broadcast::Sender<ByteString>,
+    /// For event streams and long polls; made for the first of them: its slots are most of a room's memory.
+    passing: OnceLock<broadcast::Sender<ByteString>>,
     /// Guards the order: whoever holds it hands events to the audiences, or takes a seat between two of them.
     state: Mutex<State>,
 }
@@ -94,13 +96,13 @@ pub enum Tail {
 }
 
 impl Feed {
-    /// A feed that still has to [`start`](Self::start), written by the runtime `home`.
-    pub fn new(home: &Handle) -> Self {
+    /// A feed that still has to [`start`](Self::start), written on `home`.
+    pub fn new(home: &Home) -> Self {
         Self {
-            plain: Audience::on(home.clone()),
-            json: Audience::on(home.clone()),
+            plain: home.audience(),
+            json: home.audience(),
             head: watch::Sender::new(0),
-            passing: broadcast::Sender::new(PASSING),
+            passing: OnceLock::new(),
             state: Mutex::new(State {
                 cursor: None,
                 topic: String::new(),
@@ -125,11 +127,17 @@ impl Feed {
     /// Says whether events are missing: then the log must be read after [`head`](Self::head) and offered.
     pub fn offer(&self, event: &Arc<RoomEvent>) -> bool {
         let mut state = self.lock();
-        if state
-            .cursor
-            .is_some_and(|cursor| event.seq <= cursor.last())
-        {
-            return false;
+        if let Some(mut cursor) = state.cursor {
+            match cursor.offer(event.seq) {
+                // As nearly always.
+                Step::Next if state.early.is_empty() => {
+                    self.hand_out(&mut state, Arc::clone(event));
+                    self.reach(&mut state, cursor);
+                    return false;
+                }
+                Step::Repeat => return false,
+                Step::Next | Step::Gap { .. } => {}
+            }
         }
         if state.early.len() < MAX_EARLY {
             state.early.insert(event.seq, Arc::clone(event));
@@ -169,9 +177,16 @@ impl Feed {
                 }
             }
         }
-        state.cursor = Some(cursor);
-        self.head.send_replace(cursor.last());
+        self.reach(state, cursor);
         !state.early.is_empty()
+    }
+
+    /// Everything up to the cursor is handed out.
+    fn reach(&self, state: &mut State, cursor: Cursor) {
+        state.cursor = Some(cursor);
+        if self.head.receiver_count() > 0 {
+            self.head.send_replace(cursor.last());
+        }
     }
 
     fn hand_out(&self, state: &mut State, event: Arc<RoomEvent>) {
@@ -201,24 +216,33 @@ impl Feed {
 
     /// Says something that is no part of the log: who came, who is typing. At most once, to those who listen now.
     pub fn pass(&self, message: &ServerMessage) {
-        let listeners = self.passing.receiver_count() > 0;
-        if listeners || !self.json.is_empty() {
-            let json = to_json(message);
-            if listeners {
-                let _ = self.passing.send(json.clone());
-            }
-            self.json.send(&Message::Text(json));
+        if self.is_passing_heard() {
+            self.pass_json(to_json(message));
         }
+    }
+
+    fn is_passing_heard(&self) -> bool {
+        let streams = self
+            .passing
+            .get()
+            .map_or(0, broadcast::Sender::receiver_count);
+        streams > 0 || !self.json.is_empty()
+    }
+
+    fn pass_json(&self, json: ByteString) {
+        if let Some(passing) = self.passing.get() {
+            // That nobody listens any more is no error.
+            let _ = passing.send(json.clone());
+        }
+        self.json.send(&Message::Text(json));
     }
 
     /// Hands out a message that has no number, where nothing is numbered (`--history none`).
     pub fn pass_unnumbered(&self, event: &RoomEvent) {
-        let json = to_json(event);
         if let Some(text) = &event.text {
             self.plain.send(&Message::text(text.as_str()));
         }
-        let _ = self.passing.send(json.clone());
-        self.json.send(&Message::Text(json));
+        self.pass_json(to_json(event));
     }
 
     /// Takes a seat among the plain-text listeners.
@@ -236,12 +260,15 @@ impl Feed {
 
     /// Follows the newest number.
     pub fn listen(&self) -> watch::Receiver<u64> {
+        let state = self.lock();
+        self.head.send_replace(state.head());
         self.head.subscribe()
     }
 
     /// Follows what is no part of the log.
     pub fn listen_passing(&self) -> broadcast::Receiver<ByteString> {
-        self.passing.subscribe()
+        let passing = self.passing.get_or_init(|| broadcast::Sender::new(PASSING));
+        passing.subscribe()
     }
 
     /// What the room is about.
@@ -251,7 +278,7 @@ impl Feed {
 
     /// The newest number handed out.
     pub fn head(&self) -> u64 {
-        *self.head.borrow()
+        self.lock().head()
     }
 
     /// What comes after a position, if memory still holds all of it.

@@ -1,5 +1,6 @@
 //! What time it is, for the dates that are shown. Order, repeats and time-outs never depend on it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,8 +37,21 @@ impl fmt::Debug for Clock {
 
 /// RFC 3339 in UTC with milliseconds. A number that is no date (a damaged row) reads as 1970, so that the rest can be read.
 pub(super) fn rfc3339(ms: i64) -> String {
-    let timestamp = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    format!("{timestamp:.3}")
+    thread_local! {
+        /// Under load there are many dates of one millisecond.
+        static LAST: RefCell<(i64, String)> = RefCell::new((0, write(0)));
+    }
+    fn write(ms: i64) -> String {
+        let timestamp =
+            jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        format!("{timestamp:.3}")
+    }
+    LAST.with_borrow_mut(|last| {
+        if last.0 != ms {
+            *last = (ms, write(ms));
+        }
+        last.1.clone()
+    })
 }
 
 #[cfg(test)]

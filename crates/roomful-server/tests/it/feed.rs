@@ -48,10 +48,8 @@ fn event(seq: u64) -> Arc<RoomEvent> {
 /// Where feeds write; here nobody listens on a socket.
 fn feed() -> Feed {
     static HOME: OnceLock<Runtime> = OnceLock::new();
-    Feed::new(
-        HOME.get_or_init(|| Builder::new_current_thread().build().unwrap())
-            .handle(),
-    )
+    let home = HOME.get_or_init(|| Builder::new_current_thread().build().unwrap());
+    Feed::new(&home.handle().clone().into())
 }
 
 fn read(feed: &Feed, after: u64, limit: usize) -> Option<Vec<u64>> {

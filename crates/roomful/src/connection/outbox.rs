@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::net::TcpStream;
 
 use super::inbound::Inbound;
 use super::transport::{Transport, Writer};
@@ -69,7 +70,7 @@ struct Shared {
     encoder: Encoder,
 }
 
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     writer: Option<Writer>,
     /// Frames of the consumer's current step; they go out together when the step is over.
     step: BytesMut,
@@ -231,6 +232,15 @@ impl SocketSender {
         self.lock().close(close);
     }
 
+    /// The writing side, unless somebody is using it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Outbox>> {
+        match self.shared.outbox.try_lock() {
+            Ok(outbox) => Some(outbox),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.shared
             .outbox
@@ -337,12 +347,33 @@ impl Outbox {
         }
     }
 
-    fn write_or_queue(&mut self, mut frames: Bytes) {
+    fn write_or_queue(&mut self, frames: Bytes) {
         if self.queue.is_empty() {
-            let written = self.try_write(&frames);
-            frames.advance(written);
-            self.front_is_cut = written > 0 && !frames.is_empty();
+            let taken = self.try_write(&frames);
+            self.wrote(frames, taken);
+        } else {
+            self.enqueue(frames);
         }
+    }
+
+    /// Whether frames may go to the socket at once: nothing is before them, and nothing keeps them back.
+    pub(crate) fn is_straight(&self) -> bool {
+        self.phase == Phase::Open
+            && self.queue.is_empty()
+            && self.step.is_empty()
+            && self.paused.is_none()
+            && self.socket().is_some()
+    }
+
+    /// The bare socket, where there is one.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        self.writer.as_ref()?.socket()
+    }
+
+    /// The socket took `taken` bytes of `frames`; the rest waits.
+    pub(crate) fn wrote(&mut self, mut frames: Bytes, taken: usize) {
+        frames.advance(taken);
+        self.front_is_cut = taken > 0 && !frames.is_empty();
         if !frames.is_empty() {
             self.enqueue(frames);
         }

@@ -84,6 +84,14 @@ impl Reader {
 }
 
 impl Writer {
+    /// The bare socket, where there is one.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(write) => Some(write.as_ref()),
+            Self::Stream(_) => None,
+        }
+    }
+
     /// Writes now if the socket takes bytes now; `WouldBlock` otherwise, and always for a stream.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tower::Service;
 
+use crate::audience::{Audience, Flusher};
 use count::Connections;
 
 /// What a server allows one HTTP connection. Every field has a default that runs.
@@ -64,26 +65,33 @@ impl Default for HttpLimits {
 /// The event loops of a [`Server`], kept in every request's extensions.
 #[derive(Clone, Debug)]
 pub struct Shards {
-    handles: Arc<[Handle]>,
+    homes: Arc<[Home]>,
     hasher: RandomState,
 }
 
 /// The event loop where a connection shall live. Put into a request's extensions it overrides the choice by path.
 #[derive(Clone, Debug)]
-pub struct Home(Handle);
+pub struct Home(Flusher);
 
 impl Shards {
-    fn new(handles: Arc<[Handle]>) -> Self {
+    fn new(handles: impl Iterator<Item = Handle>) -> Self {
         Self {
-            handles,
+            homes: handles.map(Home::from).collect(),
             hasher: RandomState::new(),
         }
     }
 
     /// The home of everything that has this key: a room's name, a path.
     pub fn home(&self, key: &(impl Hash + ?Sized)) -> Home {
-        let index = self.hasher.hash_one(key) % self.handles.len() as u64;
-        Home(self.handles[index as usize].clone())
+        let index = self.hasher.hash_one(key) % self.homes.len() as u64;
+        self.homes[index as usize].clone()
+    }
+}
+
+impl From<Handle> for Home {
+    /// A home in a runtime that is no [`Server`]'s.
+    fn from(handle: Handle) -> Self {
+        Self(Flusher::new(handle))
     }
 }
 
@@ -94,13 +102,19 @@ impl Home {
         chosen.or_else(|| Some(request.extensions.get::<Shards>()?.home(request.uri.path())))
     }
 
-    /// The runtime, for an [`Audience`](crate::audience::Audience) or a task that belongs to the same key.
+    /// The runtime, for a task that belongs to the same key.
     pub fn handle(&self) -> &Handle {
-        &self.0
+        self.0.home()
+    }
+
+    /// An empty [`Audience`] of members that live here. All audiences of a home share one flush a turn: their writes go
+    /// out together, in one system call where the system can do that.
+    pub fn audience(&self) -> Audience {
+        Audience::of(self.0.clone())
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.0.spawn(task));
+        drop(self.handle().spawn(task));
     }
 }
 
@@ -162,12 +176,7 @@ impl Server {
         let runtimes = (0..threads.max(1))
             .map(|_| Builder::new_current_thread().enable_all().build())
             .collect::<io::Result<Vec<_>>>()?;
-        let shards = Shards::new(
-            runtimes
-                .iter()
-                .map(|runtime| runtime.handle().clone())
-                .collect(),
-        );
+        let shards = Shards::new(runtimes.iter().map(|runtime| runtime.handle().clone()));
         Ok(Self {
             listener,
             runtimes,
@@ -248,7 +257,7 @@ impl Server {
                     .name(format!("shard-{}", index + 1))
                     .spawn_scoped(scope, shard)?;
             }
-            let handle = &self.shards.handles[0];
+            let handle = self.shards.homes[0].handle().clone();
             handle.spawn(async move {
                 stop.await;
                 stopping.send_replace(true);

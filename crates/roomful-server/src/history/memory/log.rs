@@ -1,7 +1,9 @@
 //! One room's log in memory, and how its messages read now.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use ahash::AHashMap;
 
 use super::MemoryOptions;
 use crate::history::clock::rfc3339;
@@ -15,7 +17,7 @@ pub(super) struct Log {
     /// The newest numbers without holes: the last one is `head`.
     kept: VecDeque<Kept>,
     /// Author and client id of every event that is kept.
-    numbers: HashMap<(Arc<str>, Arc<str>), u64>,
+    numbers: AHashMap<(Arc<str>, Arc<str>), u64>,
     text_bytes: usize,
     /// Messages that are kept and not deleted.
     messages: u64,
@@ -45,7 +47,7 @@ impl Log {
             room: room.as_str().into(),
             head,
             kept: VecDeque::new(),
-            numbers: HashMap::new(),
+            numbers: AHashMap::new(),
             text_bytes: 0,
             messages: 0,
             last_at_ms: 0,

@@ -6,9 +6,10 @@
 
 mod log;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use ahash::AHashMap;
 
 use super::{Appended, Clock, Entry, EventsPage, HistoryError, Listeners, RoomSummary};
 use crate::protocol::{MessageView, RoomName};
@@ -51,7 +52,7 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct Rooms {
-    by_name: HashMap<RoomName, Arc<Room>>,
+    by_name: AHashMap<RoomName, Arc<Room>>,
     /// No forgotten room has given a higher number. New rooms begin after it, so that a forgotten room which comes back
     /// never uses a number twice.
     floor: u64,

@@ -5,18 +5,21 @@
 //! nothing is allocated, copied or looked up per member. A member that takes no bytes has a bounded queue of its own
 //! ([`Backlog`](crate::Backlog)) and delays nobody.
 
+mod flush;
+mod stretch;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ahash::AHashMap;
 use bytes::{Bytes, BytesMut};
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
+
+pub(crate) use flush::Flusher;
+use stretch::{Stretch, Track};
 
 use crate::ws::Encoder;
 use crate::{Message, SocketSender};
-
-/// Members written to before other tasks get a turn.
-const CHUNK: usize = 128;
 
 /// A set of WebSockets that hear the same messages, in the same order. Clones are the same audience.
 ///
@@ -44,8 +47,8 @@ pub struct Seat {
 }
 
 struct Shared {
-    /// The runtime that flushes: one audience is flushed by one task at a time, so all members hear one order.
-    home: Handle,
+    /// Writes what waits: one audience is flushed by one task at a time, so all members hear one order.
+    flusher: Flusher,
     /// Guards who is a member and what waits to be sent; never held while writing to a socket.
     state: Mutex<State>,
 }
@@ -65,20 +68,6 @@ struct State {
     deflating: Option<Encoder>,
     deflated_members: usize,
     scheduled: bool,
-}
-
-/// A part of what an audience is sent, plain and compressed. Both are counted from the audience's first byte on, so that a
-/// position says what a member has heard.
-#[derive(Clone, Default)]
-struct Stretch<B> {
-    plain: Track<B>,
-    deflated: Track<B>,
-}
-
-#[derive(Clone, Default)]
-struct Track<B> {
-    start: u64,
-    bytes: B,
 }
 
 #[derive(Clone)]
@@ -106,9 +95,14 @@ impl Audience {
 
     /// An empty audience whose messages are written by the runtime `home`: best the one its members' connections run on.
     pub fn on(home: Handle) -> Self {
+        Self::of(Flusher::new(home))
+    }
+
+    /// An empty audience that shares a flusher with others of the same runtime.
+    pub(crate) fn of(flusher: Flusher) -> Self {
         Self {
             shared: Arc::new(Shared {
-                home,
+                flusher,
                 state: Mutex::default(),
             }),
         }
@@ -160,7 +154,8 @@ impl Audience {
         }
         if !state.scheduled {
             state.scheduled = true;
-            self.shared.home.spawn(flush(Arc::clone(&self.shared)));
+            drop(state);
+            self.shared.flusher.schedule(&self.shared);
         }
     }
 
@@ -246,7 +241,7 @@ impl State {
         }
     }
 
-    /// Takes what waits, for one flush.
+    /// Takes what waits, for one flush; the flush before it is over.
     fn begin_flush(&mut self) -> Option<Stretch<Bytes>> {
         if self.waiting.plain.bytes.is_empty() {
             self.scheduled = false;
@@ -262,85 +257,23 @@ impl State {
     }
 }
 
-impl<B> Stretch<B> {
-    fn track(&self, deflated: bool) -> &Track<B> {
-        if deflated {
-            &self.deflated
-        } else {
-            &self.plain
-        }
-    }
-}
-
-impl<B: AsRef<[u8]>> Track<B> {
-    fn end(&self) -> u64 {
-        self.start + self.bytes.as_ref().len() as u64
-    }
-}
-
-impl Track<BytesMut> {
-    fn take(&mut self) -> Track<Bytes> {
-        let (start, end) = (self.start, self.end());
-        self.start = end;
-        let bytes = std::mem::take(&mut self.bytes).freeze();
-        Track { start, bytes }
-    }
-
-    /// A copy of what comes after `heard`.
-    fn rest(&self, heard: u64) -> Option<Track<Bytes>> {
-        let start = heard.max(self.start);
-        let rest = &self.bytes[(start - self.start) as usize..];
-        (!rest.is_empty()).then(|| Track {
-            start,
-            bytes: Bytes::copy_from_slice(rest),
-        })
-    }
-}
-
 impl Place {
     fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
     }
 
+    /// What the member has not heard of this track; it counts as heard from now on. Called while its socket is locked.
+    fn take(&self, track: &Track<Bytes>) -> Bytes {
+        let heard = self.heard();
+        if heard >= track.end() {
+            return Bytes::new();
+        }
+        self.heard.store(track.end(), Ordering::Relaxed);
+        track.after(heard)
+    }
+
     /// Writes what the member has not heard of this track.
     fn hear(&self, track: &Track<Bytes>) {
-        self.sender.write_shared(|| {
-            let heard = self.heard();
-            if heard >= track.end() {
-                return Bytes::new();
-            }
-            self.heard.store(track.end(), Ordering::Relaxed);
-            track
-                .bytes
-                .slice(heard.saturating_sub(track.start) as usize..)
-        });
-    }
-}
-
-/// Writes what waits until nothing does.
-async fn flush(shared: Arc<Shared>) {
-    // On a current-thread runtime a spawned task runs after everything that was ready in this turn, which is the moment
-    // we want; a multi-threaded one would run it next.
-    if shared.home.runtime_flavor() != RuntimeFlavor::CurrentThread {
-        tokio::task::yield_now().await;
-    }
-    loop {
-        let (stretch, members) = {
-            let mut state = shared.lock();
-            let Some(stretch) = state.begin_flush() else {
-                return;
-            };
-            (stretch, Arc::clone(&state.members))
-        };
-        for (index, chunk) in members.chunks(CHUNK).enumerate() {
-            if index > 0 {
-                tokio::task::yield_now().await;
-            }
-            for member in chunk {
-                member.place.hear(stretch.track(member.place.deflated));
-            }
-        }
-        drop(members);
-        tokio::task::yield_now().await;
+        self.sender.write_shared(|| self.take(track));
     }
 }

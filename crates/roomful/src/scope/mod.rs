@@ -1,11 +1,15 @@
 //! What is known of a connection before it is accepted: the request's head, the URL's parameters, the extensions.
 
+mod headers;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Uri};
+
+use headers::Headers;
 
 /// The parameters that routers took from the URL, kept in the request's extensions.
 ///
@@ -63,7 +67,10 @@ pub struct PeerAddr(pub SocketAddr);
 /// The head of the request that asked for a connection.
 #[derive(Debug)]
 pub struct Scope {
-    parts: Parts,
+    method: Method,
+    uri: Uri,
+    headers: Headers,
+    extensions: Extensions,
     params: UrlParams,
 }
 
@@ -77,25 +84,22 @@ pub struct MissingParam(String);
 impl Scope {
     /// A scope from a request's head and the parameters of its route.
     pub fn new(parts: Parts, params: UrlParams) -> Self {
-        Self { parts, params }
+        Self {
+            method: parts.method,
+            uri: parts.uri,
+            headers: Headers::new(parts.headers),
+            extensions: parts.extensions,
+            params,
+        }
     }
 
-    /// Lets go of the buffer that the head was read into: it would live as long as the connection, and be most of it.
+    /// Lets go of the buffer that the head was read into, and packs what was in it: it would live as long as the
+    /// connection, and be most of it.
     pub(crate) fn compact(&mut self) {
-        let headers = &mut self.parts.headers;
-        let mut bytes = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
-        for value in headers.values_mut() {
-            bytes.extend_from_slice(value.as_bytes());
-            let mut copy = HeaderValue::from_maybe_shared(bytes.split().freeze());
-            if let Ok(copy) = &mut copy {
-                copy.set_sensitive(value.is_sensitive());
-            }
-            // What was a header's value is one still.
-            *value = copy.unwrap_or_else(|_| value.clone());
-        }
-        let uri = Bytes::from(self.parts.uri.to_string());
+        self.headers.pack();
+        let uri = Bytes::from(self.uri.to_string());
         if let Ok(uri) = Uri::from_maybe_shared(uri) {
-            self.parts.uri = uri;
+            self.uri = uri;
         }
     }
 
@@ -117,12 +121,12 @@ impl Scope {
 
     /// The path as it was asked for, percent-encoded.
     pub fn path(&self) -> &str {
-        self.parts.uri.path()
+        self.uri.path()
     }
 
     /// The first value of a query parameter, decoded as a form field (`+` is a space).
     pub fn query(&self, name: &str) -> Option<String> {
-        let query = self.parts.uri.query()?;
+        let query = self.uri.query()?;
         query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode_form(key) == name).then(|| decode_form(value))
@@ -131,35 +135,32 @@ impl Scope {
 
     /// The request's method.
     pub fn method(&self) -> &Method {
-        &self.parts.method
+        &self.method
     }
 
     /// The request's target.
     pub fn uri(&self) -> &Uri {
-        &self.parts.uri
+        &self.uri
     }
 
     /// The request's headers.
     pub fn headers(&self) -> &HeaderMap<HeaderValue> {
-        &self.parts.headers
+        self.headers.get()
     }
 
     /// What middleware and routers attached to the request.
     pub fn extensions(&self) -> &Extensions {
-        &self.parts.extensions
+        &self.extensions
     }
 
     /// The name of the route that matched, where it has one.
     pub fn route_name(&self) -> Option<&str> {
-        self.parts
-            .extensions
-            .get::<RouteName>()
-            .map(|name| &*name.0)
+        self.extensions.get::<RouteName>().map(|name| &*name.0)
     }
 
     /// The address of the other end, where the server that accepted it says so.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.parts.extensions.get::<PeerAddr>().map(|peer| peer.0)
+        self.extensions.get::<PeerAddr>().map(|peer| peer.0)
     }
 
     /// The subprotocols the client offers, in its order of preference (`Sec-WebSocket-Protocol`).

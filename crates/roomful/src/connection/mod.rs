@@ -11,6 +11,7 @@ mod outbox;
 mod transport;
 
 pub(crate) use driver::Driver;
+pub(crate) use outbox::Outbox;
 pub use outbox::{Backlog, Overflow, SocketSender};
 pub(crate) use transport::Transport;
 

@@ -1,0 +1,125 @@
+//! A WebSocket in a room: plain text without a subprotocol, `roomful.v1` with it.
+//!
+//! - `plain`, `json`: what is spoken;
+//! - `under_way`: what one client has under way in the store.
+
+mod json;
+mod plain;
+mod under_way;
+
+use http::StatusCode;
+use roomful::audience::Seat;
+use roomful::{Accept, Close, CloseCode, Consumer, Deny, Event, Result, Socket};
+use tokio::sync::watch;
+
+use crate::chat::{Attendance, Chat};
+use crate::protocol::{ErrorCode, RoomName};
+use crate::refusal::Refusal;
+
+/// The subprotocol of the JSON vocabulary.
+pub const SUBPROTOCOL: &str = "roomful.v1";
+
+/// The consumer behind `/room/{room}/` and `/ws/{room}/`.
+#[derive(Clone)]
+pub struct RoomConsumer {
+    chat: Chat,
+}
+
+/// A connection that is in its room.
+struct Present {
+    attendance: Attendance,
+    speaks: Dialect,
+    _seat: Seat,
+}
+
+#[derive(Clone, Copy)]
+enum Dialect {
+    Plain,
+    Json,
+}
+
+impl RoomConsumer {
+    /// A consumer of this chat.
+    pub fn new(chat: Chat) -> Self {
+        Self { chat }
+    }
+}
+
+impl Consumer for RoomConsumer {
+    type Event = Event;
+
+    async fn run(self, socket: &mut Socket) -> Result {
+        let chat = &self.chat;
+        let mut stopping = chat.stopping();
+        // Boxed: what it takes to enter is not carried along while the member is here.
+        let Some(mut present) = Box::pin(enter(chat, socket, &stopping)).await? else {
+            return Ok(());
+        };
+        match present.speaks {
+            Dialect::Plain => plain::speak(chat, &present.attendance, socket, &mut stopping).await,
+            Dialect::Json => {
+                json::speak(chat, &mut present.attendance, socket, &mut stopping).await
+            }
+        }
+    }
+}
+
+/// Lets the connection into its room. `None` if the client left before it said hello.
+async fn enter(
+    chat: &Chat,
+    socket: &mut Socket,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Option<Box<Present>>> {
+    let name = RoomName::parse(&socket.param("room")?)
+        .map_err(|error| Deny::new(StatusCode::NOT_FOUND, format!("{error}\n")))?;
+    let room = chat
+        .room(&name)
+        .await
+        .map_err(|error| unavailable(&error))?;
+    if *stopping.borrow() {
+        let deny = Deny::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
+        return Err(deny.into());
+    }
+    let speaks_json = socket
+        .scope()
+        .subprotocols()
+        .any(|offered| offered == SUBPROTOCOL);
+    if speaks_json {
+        let accept = Accept::new().subprotocol(SUBPROTOCOL);
+        socket.accept_with(accept).await?;
+        let entered = json::enter(chat, &room, socket).await?;
+        return Ok(entered.map(|(attendance, seat)| {
+            Box::new(Present {
+                attendance,
+                speaks: Dialect::Json,
+                _seat: seat,
+            })
+        }));
+    }
+    let member = chat.member(None, None)?;
+    let attendance = chat
+        .attend(&room, member, chat.limits().presence_grace)
+        .map_err(|full| unavailable(&full))?;
+    socket.accept().await?;
+    let seat = room.feed().join_plain(&socket.sender());
+    Ok(Some(Box::new(Present {
+        attendance,
+        speaks: Dialect::Plain,
+        _seat: seat,
+    })))
+}
+
+fn unavailable(refusal: &Refusal) -> Deny {
+    Deny::new(StatusCode::SERVICE_UNAVAILABLE, format!("{refusal}\n"))
+}
+
+/// How a refusal ends a connection that has no words for it.
+fn plain_close(refusal: &Refusal) -> Close {
+    match refusal.code {
+        ErrorCode::MessageTooLarge => Close::new(CloseCode::TOO_LARGE, refusal.message.as_str()),
+        ErrorCode::StoreUnavailable | ErrorCode::ShuttingDown | ErrorCode::RoomFull => {
+            Close::new(CloseCode::TRY_AGAIN, refusal.message.as_str())
+        }
+        _ => Close::new(CloseCode::POLICY, refusal.message.as_str()),
+    }
+}

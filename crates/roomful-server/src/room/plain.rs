@@ -1,0 +1,60 @@
+//! Plain text, as in the simplest tutorial.
+
+use std::pin::pin;
+
+use roomful::{Close, CloseCode, Moment, Result, Socket};
+use tokio::sync::watch;
+
+use super::plain_close;
+use super::under_way::{UnderWay, act};
+use crate::chat::{Attendance, Chat, stopped};
+use crate::protocol::Action;
+
+/// A text frame in is a message said, a text frame out is a message's text.
+pub(super) async fn speak(
+    chat: &Chat,
+    attendance: &Attendance,
+    socket: &mut Socket,
+    stopping: &mut watch::Receiver<bool>,
+) -> Result {
+    let room = attendance.room();
+    let mut stopping = pin!(stopped(stopping));
+    let mut under_way = UnderWay::default();
+    // The member is this connection's own, so counting makes its ids.
+    let mut said: u64 = 0;
+    loop {
+        tokio::select! {
+            biased;
+            (_, said) = under_way.next(), if !under_way.is_empty() => {
+                if let Err(refusal) = said {
+                    // Plain text has no words for it: the code tells whether to come back.
+                    return Err(plain_close(&refusal).into());
+                }
+            }
+            moment = socket.next(), if under_way.has_room() => match moment {
+                Moment::Message(message) => {
+                    let text = message.into_text()?;
+                    if text.trim().is_empty() {
+                        continue;
+                    }
+                    while let Err(wait) = chat.count(&attendance.member().id) {
+                        // Nothing is lost: the socket is not read until it may say more.
+                        Box::pin(tokio::time::sleep(wait)).await;
+                    }
+                    let say = Action::Say { text: text.to_string(), reply_to: None };
+                    said += 1;
+                    let id = said.to_string().into();
+                    under_way.push(act(chat, room, attendance.member(), id, say));
+                }
+                Moment::Closed(_) => break,
+                _ => {}
+            },
+            () = &mut stopping, if under_way.is_empty() => {
+                return Err(Close::new(CloseCode::GOING_AWAY, "the server is stopping").into());
+            }
+        }
+    }
+    // What was said before the farewell is stored.
+    under_way.finish().await;
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! Writing what audiences have waiting: one task for all audiences of an event loop, once a turn.
+//!
+//! The task runs after everything that was ready in the turn, so what came together goes out together. It writes to at most
+//! [`BATCH`] members before other tasks get their turn, and takes the audiences round robin, so that a room of ten thousand
+//! does not delay a room of two. Where the system has `io_uring`, the writes of a batch are one system call.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use sendmany::Ring;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::stretch::Stretch;
+use super::{Member, Shared};
+use crate::connection::Outbox;
+
+/// Members written to before other tasks get a turn, and the most sends in one system call.
+const BATCH: usize = 128;
+/// Fewer sends than this are made one by one.
+const WORTH_A_RING: usize = 4;
+
+thread_local! {
+    /// This thread's ring; made when it is first worth it. `None` inside where the system has none.
+    static RING: RefCell<Option<Option<Ring>>> = const { RefCell::new(None) };
+}
+
+/// Writes for the audiences of one runtime. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Flusher {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    home: Handle,
+    /// Guards which audiences have something to write, and whether the task that will do it is there.
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    audiences: Vec<Arc<Shared>>,
+    running: bool,
+}
+
+/// An audience that is being written to.
+struct Flush {
+    audience: Arc<Shared>,
+    stretch: Stretch<Bytes>,
+    members: Arc<Vec<Member>>,
+    /// Members before this one have been written to.
+    next: usize,
+}
+
+/// Members whose turn it is.
+struct Part<'a> {
+    flush: &'a Flush,
+    members: Range<usize>,
+}
+
+impl Flusher {
+    pub(crate) fn new(home: Handle) -> Self {
+        let queue = Mutex::default();
+        Self {
+            inner: Arc::new(Inner { home, queue }),
+        }
+    }
+
+    /// The runtime that writes.
+    pub(crate) fn home(&self) -> &Handle {
+        &self.inner.home
+    }
+
+    /// Writes for `audience` at the end of the home's turn.
+    pub(super) fn schedule(&self, audience: &Arc<Shared>) {
+        let mut queue = self.lock();
+        queue.audiences.push(Arc::clone(audience));
+        if !std::mem::replace(&mut queue.running, true) {
+            drop(queue);
+            drop(self.inner.home.spawn(run(self.clone())));
+        }
+    }
+
+    /// The audiences that were scheduled since the last time; `None` ends the task.
+    fn take(&self, idle: bool) -> Option<Vec<Arc<Shared>>> {
+        let mut queue = self.lock();
+        if idle && queue.audiences.is_empty() {
+            queue.running = false;
+            return None;
+        }
+        Some(std::mem::take(&mut queue.audiences))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.inner
+            .queue
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Writes until nothing waits.
+async fn run(flusher: Flusher) {
+    let mut under_way: VecDeque<Flush> = VecDeque::new();
+    // On a current-thread runtime a spawned task runs after everything that was ready in this turn, which is the moment
+    // we want; a multi-threaded one would run it next.
+    if flusher.home().runtime_flavor() != RuntimeFlavor::CurrentThread {
+        tokio::task::yield_now().await;
+    }
+    while let Some(audiences) = flusher.take(under_way.is_empty()) {
+        under_way.extend(audiences.into_iter().filter_map(Flush::begin));
+        write_batch(&mut under_way);
+        if !under_way.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Writes to the next members of the audiences at the front; those that are not done go to the back.
+fn write_batch(under_way: &mut VecDeque<Flush>) {
+    let mut left = BATCH;
+    let mut parts = Vec::new();
+    for flush in under_way.iter() {
+        let end = flush.members.len().min(flush.next + left);
+        left -= end - flush.next;
+        parts.push(Part {
+            flush,
+            members: flush.next..end,
+        });
+        if left == 0 {
+            break;
+        }
+    }
+    write(&parts);
+    let ends: Vec<_> = parts.iter().map(|part| part.members.end).collect();
+    for end in ends {
+        let Some(mut flush) = under_way.pop_front() else {
+            break;
+        };
+        flush.next = end;
+        if end < flush.members.len() {
+            under_way.push_back(flush);
+        } else {
+            // What was sent meanwhile is the next flush.
+            under_way.extend(Flush::begin(flush.audience));
+        }
+    }
+}
+
+/// Hands each member of `parts` what it has not heard: where the ring is worth it, all in one system call.
+///
+/// A socket that somebody else is writing to, or that has something waiting, is left to a write of its own afterwards. The
+/// others are locked meanwhile; nothing here waits for a lock while it holds one.
+fn write(parts: &[Part<'_>]) {
+    let count: usize = parts.iter().map(|part| part.members.len()).sum();
+    if count < WORTH_A_RING || !with_ring(|ring| write_at_once(ring, parts)) {
+        for part in parts {
+            for member in &part.flush.members[part.members.clone()] {
+                part.flush.write_to(member);
+            }
+        }
+    }
+}
+
+fn write_at_once(ring: &mut Ring, parts: &[Part<'_>]) {
+    let mut straight: Vec<(MutexGuard<'_, Outbox>, Bytes)> = Vec::with_capacity(BATCH);
+    let mut others = Vec::new();
+    for part in parts {
+        for member in &part.flush.members[part.members.clone()] {
+            let place = &member.place;
+            let track = part.flush.stretch.track(place.deflated);
+            match place.sender.try_lock() {
+                Some(outbox) if outbox.is_straight() => {
+                    let bytes = place.take(track);
+                    if !bytes.is_empty() {
+                        straight.push((outbox, bytes));
+                    }
+                }
+                _ => others.push((part.flush, member)),
+            }
+        }
+    }
+    let mut taken = [0; BATCH];
+    {
+        let sends: Vec<_> = straight
+            .iter()
+            .filter_map(|(outbox, bytes)| Some((outbox.socket()?.as_fd(), &bytes[..])))
+            .collect();
+        // A broken socket is its driver's to find: it gets the rest, and then the error.
+        ring.send_each(&sends, |place, sent| taken[place] = sent.unwrap_or(0));
+    }
+    for ((outbox, bytes), taken) in straight.iter_mut().zip(taken) {
+        outbox.wrote(std::mem::take(bytes), taken);
+    }
+    drop(straight);
+    for (flush, member) in others {
+        flush.write_to(member);
+    }
+}
+
+/// Calls `use_ring` with this thread's ring, if it has one.
+fn with_ring(use_ring: impl FnOnce(&mut Ring)) -> bool {
+    RING.with_borrow_mut(|ring| {
+        let ring = ring.get_or_insert_with(|| {
+            let ring = Ring::new(BATCH as u32);
+            if let Err(error) = &ring {
+                tracing::debug!(%error, "no io_uring here: sockets are written to one by one");
+            }
+            ring.ok()
+        });
+        ring.as_mut().map(use_ring).is_some()
+    })
+}
+
+impl Flush {
+    /// Takes what an audience has waiting, if it has.
+    fn begin(audience: Arc<Shared>) -> Option<Self> {
+        let mut state = audience.lock();
+        let stretch = state.begin_flush()?;
+        let members = Arc::clone(&state.members);
+        drop(state);
+        Some(Self {
+            audience,
+            stretch,
+            members,
+            next: 0,
+        })
+    }
+
+    fn write_to(&self, member: &Member) {
+        member.place.hear(self.stretch.track(member.place.deflated));
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Audience").finish_non_exhaustive()
+    }
+}
