@@ -99,7 +99,7 @@ impl Cmd {
 
     /// Runs the program to its end with our output.
     pub(crate) fn run(mut self) -> Result<()> {
-        println!("$ {}", self.shown);
+        self.show("");
         let status = self
             .command
             .status()
@@ -124,7 +124,7 @@ impl Cmd {
 
     /// Starts the program with its output in a file.
     pub(crate) fn start_into(mut self, log: &Path) -> Result<Running> {
-        println!("$ {} > {}", self.shown, log.display());
+        self.show(&format!("> {}", log.display()));
         let file =
             std::fs::File::create(log).with_context(|| format!("creating {}", log.display()))?;
         let errors = file

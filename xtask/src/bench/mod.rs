@@ -23,7 +23,7 @@ use crate::command::cargo;
 pub(crate) use options::Options;
 
 use measure::Rig;
-use results::{Results, Run};
+use results::{LeftOut, Results, Run};
 use scenario::Scenario;
 use server::{LIMIT, REFERENCE, Server};
 
@@ -70,16 +70,16 @@ pub(crate) fn print_all() {
 
 fn build() -> Result<()> {
     let release = ["build", "--release", "--package"];
-    cargo(&release)
-        .args(&["roomful-server", "--package", "load", "--package", "limit"])
-        .run()?;
+    // By itself, as users build it: together with others it would get the features that they ask of its dependencies.
+    cargo(&release).arg("roomful-server").run()?;
     let examples = ["roomful", "--example", "chat", "--example", "typed_chat"];
-    cargo(&release).args(&examples).run()
+    cargo(&release).args(&examples).run()?;
+    cargo(&release).args(&["load", "--package", "limit"]).run()
 }
 
 /// Whom to measure; and whom not, with the reason.
-fn choose(options: &Options) -> Result<(Vec<&'static Server>, Vec<(String, String)>)> {
-    let (mut servers, mut left_out) = (Vec::new(), Vec::new());
+fn choose(options: &Options) -> Result<(Vec<&'static Server>, LeftOut)> {
+    let (mut servers, mut left_out) = (Vec::new(), LeftOut::new());
     for server in server::SERVERS {
         let is_asked_for = options
             .peers
@@ -103,7 +103,7 @@ fn measure(
     options: &Options,
     scenario: &Scenario,
     servers: &[&'static Server],
-    left_out: Vec<(String, String)>,
+    left_out: LeftOut,
 ) -> Result<Results> {
     let rig = Rig::new(options.seconds, options.pin)?;
     let mut results = Results::new(scenario, options, left_out)?;

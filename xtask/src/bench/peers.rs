@@ -1,4 +1,4 @@
-//! What the peers stand on: packages from npm, PyPI and crates.io, in `target/bench/`, at the versions that `bench/peers/` names.
+//! What the peers stand on: packages from npm, crates.io and the Python index, in `target/bench/`, at the versions that `bench/peers/` names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub(super) fn npm(path: &str) -> Result<PathBuf> {
     in_target(&format!("bench/npm/{path}"))
 }
 
-/// The Python that has the packages from PyPI.
+/// The Python that has the packages of `requirements.txt`.
 pub(super) fn python() -> Result<PathBuf> {
     in_target("bench/venv/bin/python")
 }

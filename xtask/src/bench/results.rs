@@ -26,12 +26,14 @@ pub(super) struct Results {
     pub(super) rounds: u32,
     pub(super) seconds: f64,
     pub(super) pinned: bool,
-    /// Servers that could not be started here, and why.
-    pub(super) left_out: Vec<(String, String)>,
+    pub(super) left_out: LeftOut,
     pub(super) runs: Vec<Run>,
     /// System calls per delivery, where they could be counted.
     pub(super) syscalls: BTreeMap<String, f64>,
 }
+
+/// Servers that could not be started here, and why.
+pub(super) type LeftOut = Vec<(String, String)>;
 
 /// One run of one server.
 #[derive(Serialize, Deserialize)]
@@ -82,11 +84,7 @@ impl Spread {
 }
 
 impl Results {
-    pub(super) fn new(
-        scenario: &Scenario,
-        options: &Options,
-        left_out: Vec<(String, String)>,
-    ) -> Result<Self> {
+    pub(super) fn new(scenario: &Scenario, options: &Options, left_out: LeftOut) -> Result<Self> {
         let git = |args: &[&str]| cmd("git").args(args).answer().unwrap_or_default();
         let changed = if git(&["status", "--porcelain", "crates"]).is_empty() {
             ""
