@@ -125,6 +125,8 @@ fn measure(
             );
             results.runs.push(run);
         }
+        // What is measured stays, even if this is ended before all rounds are.
+        results.save()?;
     }
     if scenario.talks() && syscalls::Tracer::find().is_some() {
         for server in servers
