@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) struct Cmd {
     command: Command,
     shown: String,
+    is_quiet: bool,
 }
 
 /// A program found on `PATH`, or by its path.
@@ -20,6 +21,7 @@ pub(crate) fn cmd(program: impl AsRef<OsStr>) -> Cmd {
     Cmd {
         command: Command::new(program),
         shown: program.to_string_lossy().into_owned(),
+        is_quiet: false,
     }
 }
 
@@ -64,9 +66,40 @@ impl Cmd {
         self
     }
 
+    /// Does not show the program as it starts: for one that is started many times.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
+    }
+
+    /// Sends the program's errors to a file.
+    pub(crate) fn errors_into(mut self, log: &Path) -> Result<Self> {
+        let file =
+            std::fs::File::create(log).with_context(|| format!("creating {}", log.display()))?;
+        self.command.stderr(file);
+        Ok(self)
+    }
+
+    /// Starts the program, to be spoken to.
+    pub(crate) fn start_piped(mut self) -> Result<Child> {
+        self.show("&");
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting `{}`", self.shown))
+    }
+
+    fn show(&self, rest: &str) {
+        if !self.is_quiet {
+            println!("$ {} {rest}", self.shown);
+        }
+    }
+
     /// Runs the program to its end with our output.
     pub(crate) fn run(mut self) -> Result<()> {
-        println!("$ {}", self.shown);
+        self.show("");
         let status = self
             .command
             .status()
@@ -91,7 +124,7 @@ impl Cmd {
 
     /// Starts the program with its output in a file.
     pub(crate) fn start_into(mut self, log: &Path) -> Result<Running> {
-        println!("$ {} > {}", self.shown, log.display());
+        self.show(&format!("> {}", log.display()));
         let file =
             std::fs::File::create(log).with_context(|| format!("creating {}", log.display()))?;
         let errors = file
@@ -112,7 +145,7 @@ impl Cmd {
 
     /// Starts a server that prints a line with the URL it listens on, and gives that URL.
     pub(crate) fn start_server(mut self) -> Result<(Running, String)> {
-        println!("$ {} &", self.shown);
+        self.show("&");
         let child = self
             .command
             .stdin(Stdio::null())
@@ -154,6 +187,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Result<()> {
         let status = self

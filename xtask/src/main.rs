@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask check`, `test` and `conformance`.
+//! The project's own commands: `cargo xtask check`, `test`, `conformance` and `bench`.
 //!
 //! A command is a plan: the steps that were asked for, and what those need before them. Each step runs ordinary programs,
 //! which are printed as they start, so that any of them can be repeated by hand.
 
+mod bench;
 mod command;
 mod conformance;
 mod options;
@@ -40,8 +41,10 @@ fn run() -> Result<bool> {
         Request::Help => {
             print!("{USAGE}");
             steps::print_all();
+            bench::print_all();
             Ok(true)
         }
         Request::Run(plan) => steps::run(&plan),
+        Request::Bench(options) => bench::run(&options),
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use crate::plan::{Compression, Plan};
-use crate::steps;
+use crate::{bench, steps};
 
 /// Printed by `cargo xtask help`, followed by the steps.
 pub(crate) const USAGE: &str = "\
@@ -16,6 +16,13 @@ cargo xtask test                      everything; CI runs this
 cargo xtask conformance               Autobahn's 517 cases against examples/echo
     --full                            1,000 messages in each compression case (half an hour), not 50
     --url ws://HOST:PORT/             against a server that is already running
+cargo xtask bench                     Roomful, the kernel's limit and other servers in turn, with ratios
+    --scenario NAME,NAME…             these loads, and not all of those below
+    --peers NAME,NAME…                these servers beside Roomful and the limit, and not all of those below; or none
+    --rounds N                        how often each is measured, in turn (3; 0: only --write-docs)
+    --seconds S                       how long each is measured (2)
+    --pin                             the server on CPU 0, the generator on CPU 1
+    --write-docs                      docs/fan-out-results.md from the newest results of each scenario
 
 ";
 
@@ -25,6 +32,8 @@ pub(crate) enum Request {
     Help,
     /// Run steps.
     Run(Plan),
+    /// Measure.
+    Bench(bench::Options),
 }
 
 /// Reads the arguments after `cargo xtask`.
@@ -34,6 +43,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Request> {
     let asked = match command.as_deref() {
         None | Some("help" | "--help" | "-h") => return Ok(Request::Help),
         Some("check") => vec!["fmt", "clippy", "doc"],
+        Some("bench") => return bench::Options::parse(args).map(Request::Bench),
         Some("test") => return test(args).map(Request::Run),
         Some("conformance") => {
             while let Some(arg) = args.next() {
@@ -50,7 +60,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Request> {
             vec!["conformance"]
         }
         Some(other) => {
-            bail!("`{other}` is no command: there are check, test, conformance and help")
+            bail!("`{other}` is no command: there are check, test, conformance, bench and help")
         }
     };
     if let Some(arg) = args.next() {
@@ -106,7 +116,7 @@ mod tests {
     fn plan(line: &str) -> Plan {
         match parse(line.split_whitespace().map(str::to_owned)).unwrap() {
             Request::Run(plan) => plan,
-            Request::Help => panic!("`{line}` asks for help"),
+            _ => panic!("`{line}` asks for something else"),
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) fn autobahn() -> Result<()> {
     })
 }
 
-fn new_venv(folder: &Path) -> Result<()> {
+pub(crate) fn new_venv(folder: &Path) -> Result<()> {
     let python = programs::python3().context("Python 3.10 is gone since it was looked for")?;
     cmd(python)
         .args(&["-m", "venv", "--clear"])
@@ -74,12 +74,12 @@ fn new_venv(folder: &Path) -> Result<()> {
         .run()
 }
 
-fn pip(venv: &Path) -> Cmd {
+pub(crate) fn pip(venv: &Path) -> Cmd {
     cmd(venv.join("bin/python")).args(&["-m", "pip", "--disable-pip-version-check"])
 }
 
 /// Fills a folder unless it was filled from the same `wanted` before.
-fn once(folder: &Path, wanted: &str, fill: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn once(folder: &Path, wanted: &str, fill: impl FnOnce() -> Result<()>) -> Result<()> {
     let stamp = folder.join("filled-from.txt");
     if fs::read_to_string(&stamp).is_ok_and(|from| from == wanted) {
         println!("{} is up to date", folder.display());

@@ -16,6 +16,8 @@ const LISTENER: Token = Token(usize::MAX);
 const ANSWER: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// The first byte of a frame that says goodbye.
+const CLOSE: u8 = 0x88;
 
 struct Member {
     stream: TcpStream,
@@ -149,6 +151,9 @@ impl Relay {
         };
         let mut at = 0;
         while let Some((header, len)) = frame(&unread[at..]) {
+            if unread[at] == CLOSE {
+                return self.leave(index);
+            }
             let payload = &unread[at + header..at + header + len];
             let out = &mut self.rooms[room].out;
             if out.is_empty() {
