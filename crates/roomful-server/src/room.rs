@@ -60,6 +60,7 @@ impl Consumer for RoomConsumer {
                 Deny::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n").into(),
             );
         }
+        let _connected = self.chat.counters().connected();
         if socket
             .scope()
             .subprotocols()

@@ -52,10 +52,24 @@ export function chooseLanguage(wanted) {
  * @returns {string}
  */
 export function t(key, values = {}) {
+  return sentenceOf(table, key, values);
+}
+
+/**
+ * The same in a table of one's own, loaded with the part of the page that needs it.
+ * @param {Record<string, string>} table
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ * @returns {string}
+ */
+export function sentenceOf(table, key, values = {}) {
   const form = typeof values.count === "number" ? `${key}_${plurals.select(values.count)}` : key;
   const sentence = table[form] ?? table[key];
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
+
+/** The reader's language for `Intl`. */
+export { locale };
 
 /** @param {string} code of the server @returns {string} */
 export function errorSentence(code) {
@@ -66,15 +80,16 @@ export function errorSentence(code) {
 /**
  * Puts the language into the page: `data-t` is the text of an element, `data-t-title` and so on of an attribute.
  * @param {ParentNode} root
+ * @param {(key: any) => string} say
  */
-export function translate(root) {
+export function translate(root, say = t) {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const element of root.querySelectorAll("[data-t]")) {
-    element.textContent = t(/** @type {Key} */ (element.getAttribute("data-t")));
+    element.textContent = say(element.getAttribute("data-t"));
   }
   for (const attribute of ["aria-label", "placeholder", "title"]) {
     for (const element of root.querySelectorAll(`[data-t-${attribute}]`)) {
-      element.setAttribute(attribute, t(/** @type {Key} */ (element.getAttribute(`data-t-${attribute}`))));
+      element.setAttribute(attribute, say(element.getAttribute(`data-t-${attribute}`)));
     }
   }
 }

@@ -216,4 +216,5 @@ function toast(sentence) {
 
 showUnread(0);
 showUnsettled();
+if (new URLSearchParams(location.search).has("embed")) void import("./embed-frame.js").then(({ embed }) => embed(room));
 room.connect();

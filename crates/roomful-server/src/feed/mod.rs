@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use cursor::{Cursor, Step};
 
+use crate::counters::Counters;
 use crate::protocol::{EventKind, RoomEvent, ServerMessage};
 
 /// Events kept in memory for readers that are a little behind: long polls between two requests, reconnects.
@@ -70,6 +71,7 @@ pub struct Feed {
     /// The newest number handed out; long polls and streams wait for it to move.
     head: watch::Sender<u64>,
     passing: broadcast::Sender<ByteString>,
+    counters: Arc<Counters>,
     /// Guards the order: whoever holds it hands events to the audiences, or takes a seat between two of them.
     state: Mutex<State>,
 }
@@ -96,11 +98,17 @@ pub enum Tail {
 impl Feed {
     /// A feed that still has to [`start`](Self::start), written by the runtime `home`.
     pub fn new(home: &Handle) -> Self {
+        Self::counting(home, Arc::default())
+    }
+
+    /// The same, with what it hands out counted.
+    pub fn counting(home: &Handle, counters: Arc<Counters>) -> Self {
         Self {
             plain: Audience::on(home.clone()),
             json: Audience::on(home.clone()),
             head: watch::Sender::new(0),
             passing: broadcast::Sender::new(PASSING),
+            counters,
             state: Mutex::new(State {
                 cursor: None,
                 topic: String::new(),
@@ -181,13 +189,10 @@ impl Feed {
         }
         if entry.event.kind == EventKind::Message
             && let Some(text) = &entry.event.text
-            && !self.plain.is_empty()
         {
-            self.plain.send(&Message::text(text.as_str()));
+            self.send(&self.plain, || Message::text(text.as_str()));
         }
-        if !self.json.is_empty() {
-            self.json.send(&Message::Text(entry.json().clone()));
-        }
+        self.send(&self.json, || Message::Text(entry.json().clone()));
         if entry.event.kind == EventKind::Deleted
             && let Some(target) = entry.event.target
         {
@@ -197,6 +202,15 @@ impl Feed {
             state.tail.pop_front();
         }
         state.tail.push_back(entry);
+    }
+
+    /// Sends what is said to those of an audience, if there are any.
+    fn send(&self, audience: &Audience, message: impl FnOnce() -> Message) {
+        let members = audience.len();
+        if members > 0 {
+            audience.send(&message());
+            self.counters.delivered(members);
+        }
     }
 
     /// Says something that is no part of the log: who came, who is typing. At most once, to those who listen now.
@@ -215,10 +229,10 @@ impl Feed {
     pub fn pass_unnumbered(&self, event: &RoomEvent) {
         let json = to_json(event);
         if let Some(text) = &event.text {
-            self.plain.send(&Message::text(text.as_str()));
+            self.send(&self.plain, || Message::text(text.as_str()));
         }
         let _ = self.passing.send(json.clone());
-        self.json.send(&Message::Text(json));
+        self.send(&self.json, || Message::Text(json));
     }
 
     /// Takes a seat among the plain-text listeners.

@@ -1,0 +1,151 @@
+/**
+ * How the server is doing, drawn while the operator watches; the server measures only then.
+ */
+
+/** @import { Sample } from "./status-feed.js" */
+import { byId, h } from "./dom.js";
+import { chooseLanguage, language, locale, sentenceOf, t as common, translate } from "./i18n.js";
+import { words } from "./i18n/status-page.js";
+import { Chart } from "./status-chart.js";
+import { Feed } from "./status-feed.js";
+
+/** Two minutes, at a measurement a second. */
+const ROOM = 120;
+const IN_TABLE = 60;
+const MIB = 2 ** 20;
+
+/** @param {keyof typeof words.en} key @param {Record<string, string | number>} [values] */
+const t = (key, values) => sentenceOf(words[language], key, values);
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
+const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
+const length = new Intl.NumberFormat(locale, { style: "unit", unit: "minute", unitDisplay: "long" });
+
+/** @param {(value: number) => string} format @returns {(value: number | null) => string} */
+const known = (format) => (value) => (value === null ? t("unknown") : format(value));
+const count = known((value) => whole.format(value));
+const rate = known((value) => (value < 100 ? fine.format(value) : whole.format(value)));
+const millis = known((value) => t("ms", { value: fine.format(value) }));
+const mebibytes = known((value) => t("mib", { value: whole.format(value) }));
+
+/** @type {{ key: keyof typeof words.en, about: keyof typeof words.en, format: (value: number | null) => string, least: number, of: (sample: Sample) => number | null }[]} */
+const SUBJECTS = [
+  { key: "connections", about: "connections_about", format: count, least: 5, of: (sample) => sample.connections },
+  { key: "messages", about: "messages_about", format: rate, least: 5, of: (sample) => sample.messages_per_second },
+  { key: "deliveries", about: "deliveries_about", format: rate, least: 5, of: (sample) => sample.deliveries_per_second },
+  { key: "stored", about: "stored_about", format: millis, least: 5, of: (sample) => sample.stored_p99_ms },
+  {
+    key: "memory",
+    about: "memory_about",
+    format: mebibytes,
+    least: 20,
+    of: ({ memory_bytes }) => (memory_bytes === null ? null : memory_bytes / MIB),
+  },
+];
+
+/** @type {Sample[]} the newest last */
+let samples = [];
+let paused = false;
+let isConnected = false;
+
+const state = byId("state", HTMLElement);
+const ask = byId("ask", HTMLFormElement);
+const field = byId("token", HTMLInputElement);
+const pause = byId("pause", HTMLButtonElement);
+const numbers = byId("numbers", HTMLDetailsElement);
+const languageButton = byId("language", HTMLButtonElement);
+
+translate(document, t);
+document.title = `${t("title")} · Roomful`;
+languageButton.textContent = common("other_language");
+languageButton.title = common("switch_language");
+languageButton.addEventListener("click", () => chooseLanguage(language === "zh" ? "en" : "zh"));
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.textContent = t(paused ? "resume" : "pause");
+  showState();
+  draw();
+});
+numbers.addEventListener("toggle", draw);
+
+const charts = SUBJECTS.map(({ key, about, format, least }) => {
+  const summary = (/** @type {(number | null)[]} */ values) => {
+    const said = values.filter((value) => value !== null);
+    const most = format(said.length > 0 ? Math.max(...said) : null);
+    return t("summary", { name: t(key), now: format(values.at(-1) ?? null), most, time: length.format(2) });
+  };
+  const subject = { name: t(key), about: t(about), format, least, summary };
+  return new Chart(subject, { from: `−${length.format(2)}`, to: t("now") });
+});
+const people = h("p", { class: "now" });
+byId("charts", HTMLElement).append(
+  ...charts.map(({ element }) => element),
+  h("section", { class: "card people-card" }, h("h2", {}, t("here")), people),
+);
+const columns = [t("time"), ...SUBJECTS.map(({ key }) => t(key))];
+byId("numbers-head", HTMLElement).append(h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name))));
+
+const feed = new Feed({
+  welcome({ version, uptime_seconds }) {
+    isConnected = true;
+    samples = [];
+    ask.hidden = true;
+    field.value = "";
+    byId("about", HTMLElement).textContent = t("up", { version, time: spanOf(uptime_seconds) });
+    for (const id of ["charts", "numbers", "pause"]) byId(id, HTMLElement).hidden = false;
+    showState();
+  },
+  sample(sample) {
+    samples = [...samples, sample].slice(-ROOM);
+    if (!paused) draw();
+  },
+  offline() {
+    isConnected = false;
+    showState();
+  },
+  token(wrong) {
+    ask.hidden = false;
+    state.textContent = "";
+    byId("token-wrong", HTMLElement).textContent = wrong ? t("token_wrong") : "";
+    field.toggleAttribute("aria-invalid", wrong);
+    field.select();
+  },
+});
+ask.addEventListener("submit", (event) => {
+  event.preventDefault();
+  feed.connect(field.value);
+});
+state.textContent = t("connecting");
+feed.connect();
+
+function showState() {
+  const phase = !isConnected ? "offline" : paused ? "paused" : "live";
+  state.dataset.phase = phase;
+  state.textContent = t(phase);
+}
+
+function draw() {
+  const newest = samples.at(-1);
+  if (newest === undefined) return;
+  charts.forEach((chart, index) => chart.draw(samples.map(SUBJECTS[index].of), ROOM));
+  const { members, rooms } = newest;
+  people.textContent = t("people_in_rooms", { people: t("people", { count: members }), rooms: t("rooms", { count: rooms }) });
+  if (!numbers.open) return;
+  const rows = samples.slice(-IN_TABLE).reverse().map((sample) => {
+    const cells = SUBJECTS.map(({ of, format }) => h("td", {}, format(of(sample))));
+    return h("tr", {}, h("th", { scope: "row" }, clock.format(new Date(sample.at))), ...cells);
+  });
+  byId("numbers-body", HTMLElement).replaceChildren(...rows);
+}
+
+/** @param {number} seconds @returns {string} in its two largest units */
+function spanOf(seconds) {
+  const parts = /** @type {const} */ ([["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]]).map(([unit, size], index, all) => {
+    const above = index === 0 ? Infinity : all[index - 1][1];
+    return { unit, value: Math.floor((seconds % (Number.isFinite(above) ? above : seconds + 1)) / size) };
+  });
+  const first = parts.findIndex(({ value }) => value > 0);
+  const told = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2).filter(({ value }) => value > 0);
+  const style = /** @type {const} */ ("unit");
+  return told.map(({ unit, value }) => new Intl.NumberFormat(locale, { style, unit, unitDisplay: "long" }).format(value)).join(" ");
+}
