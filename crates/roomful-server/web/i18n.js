@@ -6,14 +6,15 @@
 import { recall, remember } from "./storage.js";
 
 /** @typedef {"en" | "zh"} Language */
-/** @typedef {keyof typeof import("./i18n/en.js").en} Key */
+/** @typedef {typeof import("./i18n/share.js").words.en & typeof import("./i18n/status-page.js").words.en} LearnedLater */
+/** @typedef {keyof typeof import("./i18n/en.js").en | keyof LearnedLater} Key */
 
 const KEY = "roomful:language";
 
 /** @type {Language} */
 export const language = choose();
 /** @type {Record<string, string>} */
-const table = language === "zh" ? (await import("./i18n/zh.js")).zh : (await import("./i18n/en.js")).en;
+const table = { ...(language === "zh" ? (await import("./i18n/zh.js")).zh : (await import("./i18n/en.js")).en) };
 const locale = language === "zh" ? "zh-CN" : navigator.languages.find((tag) => tag.startsWith("en")) ?? "en";
 
 const dayFormat = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
@@ -23,6 +24,9 @@ const fullFormat = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyl
 const agoFormat = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 const listFormat = new Intl.ListFormat(locale, { type: "conjunction" });
 const plurals = new Intl.PluralRules(locale);
+
+/** More words of this language. @param {Record<string, string>} words */
+export const learn = (words) => void Object.assign(table, words);
 
 /** @returns {Language} */
 function choose() {
@@ -52,24 +56,10 @@ export function chooseLanguage(wanted) {
  * @returns {string}
  */
 export function t(key, values = {}) {
-  return sentenceOf(table, key, values);
-}
-
-/**
- * The same in a table of one's own, loaded with the part of the page that needs it.
- * @param {Record<string, string>} table
- * @param {string} key
- * @param {Record<string, string | number>} [values]
- * @returns {string}
- */
-export function sentenceOf(table, key, values = {}) {
   const form = typeof values.count === "number" ? `${key}_${plurals.select(values.count)}` : key;
   const sentence = table[form] ?? table[key];
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
-
-/** The reader's language for `Intl`. */
-export { locale };
 
 /** @param {string} code of the server @returns {string} */
 export function errorSentence(code) {
@@ -80,16 +70,15 @@ export function errorSentence(code) {
 /**
  * Puts the language into the page: `data-t` is the text of an element, `data-t-title` and so on of an attribute.
  * @param {ParentNode} root
- * @param {(key: any) => string} say
  */
-export function translate(root, say = t) {
+export function translate(root) {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const element of root.querySelectorAll("[data-t]")) {
-    element.textContent = say(element.getAttribute("data-t"));
+    element.textContent = t(/** @type {Key} */ (element.getAttribute("data-t")));
   }
   for (const attribute of ["aria-label", "placeholder", "title"]) {
     for (const element of root.querySelectorAll(`[data-t-${attribute}]`)) {
-      element.setAttribute(attribute, say(element.getAttribute(`data-t-${attribute}`)));
+      element.setAttribute(attribute, t(/** @type {Key} */ (element.getAttribute(`data-t-${attribute}`))));
     }
   }
 }

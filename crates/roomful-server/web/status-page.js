@@ -2,9 +2,10 @@
  * How the server is doing, drawn while the operator watches; the server measures only then.
  */
 
+/** @import { Key } from "./i18n.js" */
 /** @import { Sample } from "./status-feed.js" */
 import { byId, h } from "./dom.js";
-import { chooseLanguage, language, locale, sentenceOf, t as common, translate } from "./i18n.js";
+import { chooseLanguage, language, learn, t, translate } from "./i18n.js";
 import { words } from "./i18n/status-page.js";
 import { Chart } from "./status-chart.js";
 import { Feed } from "./status-feed.js";
@@ -14,29 +15,30 @@ const ROOM = 120;
 const IN_TABLE = 60;
 const MIB = 2 ** 20;
 
-/** @param {keyof typeof words.en} key @param {Record<string, string | number>} [values] */
-const t = (key, values) => sentenceOf(words[language], key, values);
+learn(words[language]);
+translate(document);
+const locale = document.documentElement.lang;
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const length = new Intl.NumberFormat(locale, { style: "unit", unit: "minute", unitDisplay: "long" });
 
 /** @param {(value: number) => string} format @returns {(value: number | null) => string} */
-const known = (format) => (value) => (value === null ? t("unknown") : format(value));
+const known = (format) => (value) => (value === null ? t("status_unknown") : format(value));
 const count = known((value) => whole.format(value));
 const rate = known((value) => (value < 100 ? fine.format(value) : whole.format(value)));
-const millis = known((value) => t("ms", { value: fine.format(value) }));
-const mebibytes = known((value) => t("mib", { value: whole.format(value) }));
+const millis = known((value) => t("status_ms", { value: fine.format(value) }));
+const mebibytes = known((value) => t("status_mib", { value: whole.format(value) }));
 
-/** @type {{ key: keyof typeof words.en, about: keyof typeof words.en, format: (value: number | null) => string, least: number, of: (sample: Sample) => number | null }[]} */
+/** @type {{ key: Key, about: Key, format: (value: number | null) => string, least: number, of: (sample: Sample) => number | null }[]} */
 const SUBJECTS = [
-  { key: "connections", about: "connections_about", format: count, least: 5, of: (sample) => sample.connections },
-  { key: "messages", about: "messages_about", format: rate, least: 5, of: (sample) => sample.messages_per_second },
-  { key: "deliveries", about: "deliveries_about", format: rate, least: 5, of: (sample) => sample.deliveries_per_second },
-  { key: "stored", about: "stored_about", format: millis, least: 5, of: (sample) => sample.stored_p99_ms },
+  { key: "status_connections", about: "status_connections_about", format: count, least: 5, of: (sample) => sample.connections },
+  { key: "status_messages", about: "status_messages_about", format: rate, least: 5, of: (sample) => sample.messages_per_second },
+  { key: "status_deliveries", about: "status_deliveries_about", format: rate, least: 5, of: (sample) => sample.deliveries_per_second },
+  { key: "status_stored", about: "status_stored_about", format: millis, least: 5, of: (sample) => sample.stored_p99_ms },
   {
-    key: "memory",
-    about: "memory_about",
+    key: "status_memory",
+    about: "status_memory_about",
     format: mebibytes,
     least: 20,
     of: ({ memory_bytes }) => (memory_bytes === null ? null : memory_bytes / MIB),
@@ -55,14 +57,13 @@ const pause = byId("pause", HTMLButtonElement);
 const numbers = byId("numbers", HTMLDetailsElement);
 const languageButton = byId("language", HTMLButtonElement);
 
-translate(document, t);
-document.title = `${t("title")} · Roomful`;
-languageButton.textContent = common("other_language");
-languageButton.title = common("switch_language");
+document.title = `${t("status_title")} · Roomful`;
+languageButton.textContent = t("other_language");
+languageButton.title = t("switch_language");
 languageButton.addEventListener("click", () => chooseLanguage(language === "zh" ? "en" : "zh"));
 pause.addEventListener("click", () => {
   paused = !paused;
-  pause.textContent = t(paused ? "resume" : "pause");
+  pause.textContent = t(paused ? "status_resume" : "status_pause");
   showState();
   draw();
 });
@@ -72,17 +73,17 @@ const charts = SUBJECTS.map(({ key, about, format, least }) => {
   const summary = (/** @type {(number | null)[]} */ values) => {
     const said = values.filter((value) => value !== null);
     const most = format(said.length > 0 ? Math.max(...said) : null);
-    return t("summary", { name: t(key), now: format(values.at(-1) ?? null), most, time: length.format(2) });
+    return t("status_summary", { name: t(key), now: format(values.at(-1) ?? null), most, time: length.format(2) });
   };
   const subject = { name: t(key), about: t(about), format, least, summary };
-  return new Chart(subject, { from: `−${length.format(2)}`, to: t("now") });
+  return new Chart(subject, { from: `−${length.format(2)}`, to: t("status_now") });
 });
 const people = h("p", { class: "now" });
 byId("charts", HTMLElement).append(
   ...charts.map(({ element }) => element),
-  h("section", { class: "card people-card" }, h("h2", {}, t("here")), people),
+  h("section", { class: "card people-card" }, h("h2", {}, t("status_here")), people),
 );
-const columns = [t("time"), ...SUBJECTS.map(({ key }) => t(key))];
+const columns = [t("status_time"), ...SUBJECTS.map(({ key }) => t(key))];
 byId("numbers-head", HTMLElement).append(h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name))));
 
 const feed = new Feed({
@@ -91,7 +92,7 @@ const feed = new Feed({
     samples = [];
     ask.hidden = true;
     field.value = "";
-    byId("about", HTMLElement).textContent = t("up", { version, time: spanOf(uptime_seconds) });
+    byId("about", HTMLElement).textContent = t("status_up", { version, time: spanOf(uptime_seconds) });
     for (const id of ["charts", "numbers", "pause"]) byId(id, HTMLElement).hidden = false;
     showState();
   },
@@ -106,7 +107,7 @@ const feed = new Feed({
   token(wrong) {
     ask.hidden = false;
     state.textContent = "";
-    byId("token-wrong", HTMLElement).textContent = wrong ? t("token_wrong") : "";
+    byId("token-wrong", HTMLElement).textContent = wrong ? t("status_token_wrong") : "";
     field.toggleAttribute("aria-invalid", wrong);
     field.select();
   },
@@ -115,13 +116,13 @@ ask.addEventListener("submit", (event) => {
   event.preventDefault();
   feed.connect(field.value);
 });
-state.textContent = t("connecting");
+state.textContent = t("status_connecting");
 feed.connect();
 
 function showState() {
   const phase = !isConnected ? "offline" : paused ? "paused" : "live";
   state.dataset.phase = phase;
-  state.textContent = t(phase);
+  state.textContent = t(`status_${phase}`);
 }
 
 function draw() {
@@ -129,7 +130,7 @@ function draw() {
   if (newest === undefined) return;
   charts.forEach((chart, index) => chart.draw(samples.map(SUBJECTS[index].of), ROOM));
   const { members, rooms } = newest;
-  people.textContent = t("people_in_rooms", { people: t("people", { count: members }), rooms: t("rooms", { count: rooms }) });
+  people.textContent = t("status_people_in_rooms", { people: t("status_people", { count: members }), rooms: t("status_rooms", { count: rooms }) });
   if (!numbers.open) return;
   const rows = samples.slice(-IN_TABLE).reverse().map((sample) => {
     const cells = SUBJECTS.map(({ of, format }) => h("td", {}, format(of(sample))));
