@@ -89,7 +89,7 @@ function unbroken(points) {
 const round = (value) => Math.round(value * 10) / 10;
 
 /** @param {number} value @returns {number} 1, 2 or 5 with zeros, the first that is not below */
-export function niceAbove(value) {
+function niceAbove(value) {
   const size = 10 ** Math.floor(Math.log10(value));
   return ([1, 2, 5].find((factor) => factor * size >= value) ?? 10) * size;
 }

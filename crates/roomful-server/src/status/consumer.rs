@@ -72,11 +72,12 @@ impl Consumer for StatusConsumer {
                 () = stopped(&mut stopping) => {
                     return Err(Close::new(CloseCode::GOING_AWAY, "the server is stopping").into());
                 }
-                moment = socket.next() => match moment {
-                    Moment::Closed(_) => return Ok(()),
-                    // It shows, and takes no orders.
-                    _ => {}
-                },
+                moment = socket.next() => {
+                    // Whatever else it says: the board shows, and takes no orders.
+                    if let Moment::Closed(_) = moment {
+                        return Ok(());
+                    }
+                }
             }
         }
     }
