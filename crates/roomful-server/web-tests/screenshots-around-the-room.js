@@ -1,6 +1,6 @@
 /**
  * Pictures of the pages around the room: lobby, invitation, status, and the chat in another site's page.
- * `ROOMFUL_BIN=… node screenshots-around-the-room.js FOLDER`
+ * `ROOMFUL_BIN=… node screenshots-around-the-room.js FOLDER [status]`
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { Server } from "./support/server.js";
 import { Site } from "./support/site.js";
 
 const folder = process.argv[2] ?? "screenshots";
+const statusAlone = process.argv[3] === "status";
 const LOOKS = {
   light: { viewport: { width: 1280, height: 800 } },
   dark: { viewport: { width: 1280, height: 800 }, colorScheme: "dark" },
@@ -47,7 +48,7 @@ try {
   }
   await people.at(-1).close();
 
-  for (const [name, look] of Object.entries(LOOKS)) {
+  for (const [name, look] of statusAlone ? [] : Object.entries(LOOKS)) {
     const options = /** @type {any} */ (look);
     const shoot = (/** @type {any} */ page, /** @type {string} */ of) => page.screenshot({ path: join(folder, `${of}-${name}.png`) });
     const lobby = await browser.visit(roomUrl(server.url, "garden"), { name: "Kim", ...options });

@@ -21,6 +21,7 @@ export class Chart {
   element;
   #subject;
   #now = h("p", { class: "now" });
+  #about;
   #top = h("span", {}, "");
   #picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
   #area = svg("path", { class: "area" });
@@ -29,6 +30,7 @@ export class Chart {
   /** @param {Subject} subject @param {{ from: string, to: string }} span what stands at both ends of the time */
   constructor(subject, { from, to }) {
     this.#subject = subject;
+    this.#about = h("p", { class: "note" }, subject.about);
     const grid = [0.25, 0.5, 0.75].map((part) => `M0 ${HEIGHT * part}H${WIDTH}`).join("");
     this.#picture.append(svg("path", { class: "grid", d: grid }), this.#area, this.#line);
     this.element = h(
@@ -36,10 +38,15 @@ export class Chart {
       { class: "card" },
       h("h2", {}, subject.name),
       this.#now,
-      h("p", { class: "note" }, subject.about),
+      this.#about,
       h("div", { class: "plot" }, h("div", { class: "scale", "aria-hidden": "true" }, this.#top, h("span", {}, "0")), this.#picture),
       h("div", { class: "span", "aria-hidden": "true" }, h("span", {}, from), h("span", {}, to)),
     );
+  }
+
+  /** @param {string} about what is said under the value */
+  set about(about) {
+    this.#about.textContent = about;
   }
 
   /** @param {(number | null)[]} values the newest last @param {number} room how many fit */
@@ -88,8 +95,8 @@ function unbroken(points) {
 /** @param {number} value */
 const round = (value) => Math.round(value * 10) / 10;
 
-/** @param {number} value @returns {number} 1, 2 or 5 with zeros, the first that is not below */
+/** @param {number} value @returns {number} 1, 2, 3 or 5 with zeros, the first that is not below */
 function niceAbove(value) {
   const size = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5].find((factor) => factor * size >= value) ?? 10) * size;
+  return ([1, 2, 3, 5].find((factor) => factor * size >= value) ?? 10) * size;
 }

@@ -20,6 +20,7 @@ translate(document);
 const locale = document.documentElement.lang;
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
+const date = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const length = new Intl.NumberFormat(locale, { style: "unit", unit: "minute", unitDisplay: "long" });
 
@@ -43,6 +44,7 @@ const SUBJECTS = [
     least: 20,
     of: ({ memory_bytes }) => (memory_bytes === null ? null : memory_bytes / MIB),
   },
+  { key: "status_members", about: "status_members_about", format: count, least: 5, of: (sample) => sample.members },
 ];
 
 /** @type {Sample[]} the newest last */
@@ -75,14 +77,10 @@ const charts = SUBJECTS.map(({ key, about, format, least }) => {
     const most = format(said.length > 0 ? Math.max(...said) : null);
     return t("status_summary", { name: t(key), now: format(values.at(-1) ?? null), most, time: length.format(2) });
   };
-  const subject = { name: t(key), about: t(about), format, least, summary };
+  const subject = { name: t(key), about: t(about, { count: 0 }), format, least, summary };
   return new Chart(subject, { from: `−${length.format(2)}`, to: t("status_now") });
 });
-const people = h("p", { class: "now" });
-byId("charts", HTMLElement).append(
-  ...charts.map(({ element }) => element),
-  h("section", { class: "card people-card" }, h("h2", {}, t("status_here")), people),
-);
+byId("charts", HTMLElement).append(...charts.map(({ element }) => element));
 const columns = [t("status_time"), ...SUBJECTS.map(({ key }) => t(key))];
 byId("numbers-head", HTMLElement).append(h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name))));
 
@@ -92,7 +90,7 @@ const feed = new Feed({
     samples = [];
     ask.hidden = true;
     field.value = "";
-    byId("about", HTMLElement).textContent = t("status_up", { version, time: spanOf(uptime_seconds) });
+    byId("about", HTMLElement).textContent = t("status_up", { version, time: date.format(Date.now() - uptime_seconds * 1000) });
     for (const id of ["charts", "numbers", "pause"]) byId(id, HTMLElement).hidden = false;
     showState();
   },
@@ -128,25 +126,12 @@ function showState() {
 function draw() {
   const newest = samples.at(-1);
   if (newest === undefined) return;
+  charts[charts.length - 1].about = t("status_members_about", { count: newest.rooms });
   charts.forEach((chart, index) => chart.draw(samples.map(SUBJECTS[index].of), ROOM));
-  const { members, rooms } = newest;
-  people.textContent = t("status_people_in_rooms", { people: t("status_people", { count: members }), rooms: t("status_rooms", { count: rooms }) });
   if (!numbers.open) return;
   const rows = samples.slice(-IN_TABLE).reverse().map((sample) => {
     const cells = SUBJECTS.map(({ of, format }) => h("td", {}, format(of(sample))));
     return h("tr", {}, h("th", { scope: "row" }, clock.format(new Date(sample.at))), ...cells);
   });
   byId("numbers-body", HTMLElement).replaceChildren(...rows);
-}
-
-/** @param {number} seconds @returns {string} in its two largest units */
-function spanOf(seconds) {
-  const parts = /** @type {const} */ ([["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]]).map(([unit, size], index, all) => {
-    const above = index === 0 ? Infinity : all[index - 1][1];
-    return { unit, value: Math.floor((seconds % (Number.isFinite(above) ? above : seconds + 1)) / size) };
-  });
-  const first = parts.findIndex(({ value }) => value > 0);
-  const told = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2).filter(({ value }) => value > 0);
-  const style = /** @type {const} */ ("unit");
-  return told.map(({ unit, value }) => new Intl.NumberFormat(locale, { style, unit, unitDisplay: "long" }).format(value)).join(" ");
 }

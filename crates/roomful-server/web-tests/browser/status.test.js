@@ -35,7 +35,8 @@ test("the charts move when people talk, and come to rest when they stop", async 
     return now.slice(1, 4).every((path) => [...path.matchAll(/[\d.]+ ([\d.]+)/g)].some(([, y]) => Number(y) < 78.9));
   });
   await card(page, "Connections").locator(".now", { hasText: /^1$/ }).waitFor();
-  await page.getByText("1 person in 1 room").waitFor();
+  await card(page, "People").locator(".now", { hasText: /^1$/ }).waitFor();
+  await card(page, "People").getByText("in 1 room", { exact: true }).waitFor();
   await card(page, "Messages per second").locator(".now", { hasText: /^0$/ }).waitFor();
   assert.match(await card(page, "Memory").locator(".now").textContent(), /^[\d,]+ MiB$/);
   const picture = page.getByRole("img", { name: /^Connections: now 1, at most 1 in the last 2 minutes$/ });
@@ -50,7 +51,7 @@ test("what the charts show is there as a table, and stands still while it is pau
   await page.locator("summary", { hasText: "The last minute as a table" }).click();
   await page.locator("#numbers-body tr").nth(1).waitFor();
   const columns = await page.locator("#numbers-head th").allTextContents();
-  assert.deepEqual(columns, ["Time", "Connections", "Messages per second", "Deliveries per second", "Time to store", "Memory"]);
+  assert.deepEqual(columns, ["Time", "Connections", "Messages per second", "Deliveries per second", "Time to store", "Memory", "People"]);
 
   await page.getByRole("button", { name: "Pause" }).click();
   await page.locator("#state[data-phase=paused]").waitFor();
