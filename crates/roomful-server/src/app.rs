@@ -18,8 +18,10 @@ use tower::{Layer as _, ServiceExt as _};
 use crate::chat::{Chat, ChatLimits, Rooms};
 use crate::config::{Config, HistoryUrl, Overflow, Synchronous};
 use crate::history::{self, History, MemoryOptions, Retention, SqliteOptions};
+use crate::http::Pages;
 use crate::protocol::{Limits, RoomName};
 use crate::room::RoomConsumer;
+use crate::status::{Access, Board, StatusConsumer};
 
 /// Runs the server. Returns when it was told to stop and everybody is gone.
 ///
@@ -90,8 +92,14 @@ pub fn application(
             request
         })
     };
-    let sockets = UrlRouter::new().re_path(r"(?:room|ws)/(?P<room>[^/]+)/$", at_home);
-    let pages = crate::http::router(chat.clone());
+    let board = Board::new(chat.clone(), Access::new(&config.status));
+    let status = StatusConsumer::new(board)
+        .into_service(&layer)
+        .max_message_bytes(4096);
+    let sockets = UrlRouter::new()
+        .re_path(r"(?:room|ws)/(?P<room>[^/]+)/$", at_home)
+        .re_path(r"status/$", status);
+    let pages = crate::http::router(chat.clone(), Pages::new(config));
     let routes = ProtocolTypeRouter::new().http(pages).websocket(sockets);
 
     let allowed = &config.origins.allowed;

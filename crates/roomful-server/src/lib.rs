@@ -3,6 +3,7 @@
 pub mod app;
 pub mod chat;
 pub mod config;
+pub mod counters;
 pub mod feed;
 pub mod history;
 pub mod http;
@@ -12,5 +13,6 @@ pub mod protocol;
 pub mod rate;
 pub mod refusal;
 pub mod room;
+pub mod status;
 
 pub use app::serve;

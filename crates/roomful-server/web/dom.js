@@ -45,6 +45,7 @@ const ICONS = {
   delete: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   copy: "M10 14a4 4 0 0 0 6 0l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6 0l-3 3a4 4 0 0 0 6 6l1-1",
   close: "M6 6l12 12M18 6 6 18",
+  invite: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h2v2h-2zM20 14v.01M18 18h2v2h-2zM14 20v.01",
 };
 
 /** @param {keyof typeof ICONS} name @returns {SVGElement} decoration only: the control has words */

@@ -6,14 +6,15 @@
 import { recall, remember } from "./storage.js";
 
 /** @typedef {"en" | "zh"} Language */
-/** @typedef {keyof typeof import("./i18n/en.js").en} Key */
+/** @typedef {typeof import("./i18n/share.js").words.en & typeof import("./i18n/status-page.js").words.en} LearnedLater */
+/** @typedef {keyof typeof import("./i18n/en.js").en | keyof LearnedLater} Key */
 
 const KEY = "roomful:language";
 
 /** @type {Language} */
 export const language = choose();
 /** @type {Record<string, string>} */
-const table = language === "zh" ? (await import("./i18n/zh.js")).zh : (await import("./i18n/en.js")).en;
+const table = { ...(language === "zh" ? (await import("./i18n/zh.js")).zh : (await import("./i18n/en.js")).en) };
 const locale = language === "zh" ? "zh-CN" : navigator.languages.find((tag) => tag.startsWith("en")) ?? "en";
 
 const dayFormat = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
@@ -23,6 +24,9 @@ const fullFormat = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyl
 const agoFormat = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 const listFormat = new Intl.ListFormat(locale, { type: "conjunction" });
 const plurals = new Intl.PluralRules(locale);
+
+/** More words of this language. @param {Record<string, string>} words */
+export const learn = (words) => void Object.assign(table, words);
 
 /** @returns {Language} */
 function choose() {

@@ -3,7 +3,7 @@
  */
 
 /** @import { RoomInfo } from "./types.js" */
-import { byId, h } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { agoOf, chooseLanguage, fullTimeOf, language, t, translate } from "./i18n.js";
 import { roomName } from "./names.js";
 import { forgetRooms, recentRooms } from "./recent.js";
@@ -36,10 +36,15 @@ byId("forget", HTMLButtonElement).addEventListener("click", () => {
   showRecent();
   input.focus();
 });
-document.addEventListener("visibilitychange", () => document.hidden || void showRooms());
-setInterval(() => document.hidden || void showRooms(), EVERY_MS);
+document.addEventListener("visibilitychange", keepUp);
+setInterval(keepUp, EVERY_MS);
 showRecent();
 void showRooms();
+
+function keepUp() {
+  // Behind a dialog the list stands still: the button that opened it is to be there when it closes.
+  if (!document.hidden && document.querySelector("dialog[open]") === null) void showRooms();
+}
 
 /** @param {string} name @returns {string | null} what is wrong with it, and the way out */
 function problemWith(name) {
@@ -64,11 +69,12 @@ async function showRooms() {
     const response = await fetch("/api/rooms", { cache: "no-store" });
     if (!response.ok) throw new Error(String(response.status));
     const { rooms } = /** @type {{ rooms: RoomInfo[] }} */ (await response.json());
-    const focused = document.activeElement?.closest("#rooms li")?.getAttribute("data-room");
+    const focused = document.activeElement;
+    const focusedRoom = focused?.closest("#rooms li")?.getAttribute("data-room");
     list.replaceChildren(...rooms.map(roomItem));
     // The list is drawn anew under the reader: the focus stays with its room.
-    const again = [...list.children].find((item) => focused && item.getAttribute("data-room") === focused);
-    again?.querySelector("a")?.focus();
+    const again = [...list.children].find((item) => focusedRoom && item.getAttribute("data-room") === focusedRoom);
+    again?.querySelector(focused instanceof HTMLButtonElement ? "button" : "a")?.focus();
     none.textContent = t("no_rooms");
     none.hidden = rooms.length > 0;
   } catch {
@@ -83,5 +89,9 @@ function roomItem({ room, members, topic, last_at }) {
   const at = last_at ? new Date(last_at) : null;
   const time = at ? h("time", { datetime: last_at, title: fullTimeOf(at) }, agoOf(at)) : null;
   const about = topic === "" ? null : h("span", { class: "about", dir: "auto", title: topic }, topic);
-  return h("li", { "data-room": room }, h("a", { href: pathOf(room) }, h("bdi", { class: "name" }, `#${room}`), here, time, about));
+  const link = h("a", { href: pathOf(room) }, h("bdi", { class: "name" }, `#${room}`), here, time, about);
+  const words = t("invite_to", { room: `#${room}` });
+  const invite = h("button", { class: "tool", type: "button", "aria-haspopup": "dialog", "aria-label": words, title: words }, icon("invite"));
+  invite.addEventListener("click", async () => (await import("./share.js")).share(room));
+  return h("li", { "data-room": room }, link, invite);
 }

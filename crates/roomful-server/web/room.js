@@ -137,7 +137,8 @@ timeline.onplace = (count, away) => {
 
 byId("jump", HTMLButtonElement).addEventListener("click", () => timeline.toEnd());
 byId("language", HTMLButtonElement).addEventListener("click", () => chooseLanguage(language === "zh" ? "en" : "zh"));
-for (const id of ["copy", "empty-copy"]) byId(id, HTMLButtonElement).addEventListener("click", () => void copyLink(""));
+byId("empty-copy", HTMLButtonElement).addEventListener("click", () => void copyLink(""));
+byId("copy", HTMLButtonElement).addEventListener("click", () => import("./share.js").then(({ share }) => share(name)).catch(() => copyLink("")));
 byId("messages", HTMLOListElement).addEventListener("click", clicked);
 addEventListener("hashchange", showAddressed);
 document.addEventListener("visibilitychange", () => (document.hidden ? timeline.leave() : showUnread(0)));
@@ -216,4 +217,5 @@ function toast(sentence) {
 
 showUnread(0);
 showUnsettled();
+if (new URLSearchParams(location.search).has("embed")) void import("./embed-frame.js").then(({ embed }) => embed(room));
 room.connect();

@@ -9,7 +9,7 @@ mod reading;
 mod rooms;
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roomful::serve::Home;
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ pub use attendance::Attendance;
 pub use reading::{NEWEST_PAGE, Page, Position};
 pub use rooms::{Room, Rooms};
 
+use crate::counters::Counters;
 use crate::history::{Appended, History, HistoryError};
 use crate::identity::{self, Guests};
 use crate::protocol::{Action, ErrorCode, EventKind, Limits, Member, RoomEvent, RoomName, You};
@@ -95,6 +96,11 @@ impl Chat {
     /// What the operator allows.
     pub fn limits(&self) -> &ChatLimits {
         &self.inner.limits
+    }
+
+    /// What happens here, counted.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.inner.rooms.counters
     }
 
     /// Whether what is said is numbered and kept.
@@ -209,15 +215,19 @@ impl Chat {
         if *self.inner.stopping.borrow() {
             return Err(Refusal::stopping());
         }
-        if !self.is_numbered() {
-            return self.act_live(room, by, id, action);
+        let heard = Instant::now();
+        let said = match self.is_numbered() {
+            true => {
+                let appended = self.inner.history.append(room, by.clone(), id, action);
+                let Appended { event, repeated } = appended.await?;
+                Said { event, repeated }
+            }
+            false => self.act_live(room, by, id, action)?,
+        };
+        if said.event.kind == EventKind::Message && !said.repeated {
+            self.counters().said(heard.elapsed());
         }
-        let Appended { event, repeated } = self
-            .inner
-            .history
-            .append(room, by.clone(), id, action)
-            .await?;
-        Ok(Said { event, repeated })
+        Ok(said)
     }
 
     fn check(&self, action: &Action) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ use ahash::AHashMap;
 use roomful::serve::{Home, Shards};
 use tokio::sync::{Notify, OnceCell};
 
+use crate::counters::Counters;
 use crate::feed::Feed;
 use crate::presence::Presence;
 use crate::protocol::{RoomEvent, RoomName};
@@ -13,6 +14,7 @@ use crate::protocol::{RoomEvent, RoomName};
 /// The rooms somebody listens to; others exist only in the log.
 pub struct Rooms {
     pub(super) shards: Shards,
+    pub(super) counters: Arc<Counters>,
     /// Guards which rooms are open.
     open: Mutex<AHashMap<RoomName, Weak<Room>>>,
     /// Some room's feed misses events.
@@ -33,6 +35,7 @@ impl Rooms {
     pub fn new(shards: Shards) -> Self {
         Self {
             shards,
+            counters: Arc::default(),
             open: Mutex::default(),
             gap: Notify::new(),
         }
@@ -68,7 +71,7 @@ impl Rooms {
         let home = self.shards.home(name);
         let room = Arc::new(Room {
             name: name.clone(),
-            feed: Feed::new(&home),
+            feed: Feed::counting(&home, Arc::clone(&self.counters)),
             presence: Presence::default(),
             home,
             started: OnceCell::new(),

@@ -7,13 +7,15 @@
 //! - `settings`: each value while that happens, and where it comes from;
 //! - `error`: what can be wrong with them, in sentences for the one who wrote them;
 //! - `url`: what the history and layer URLs mean, and how a secret in one is hidden;
-//! - `notation`, `quantity`: counts, durations and sizes as people write them.
+//! - `notation`, `quantity`: counts, durations and sizes as people write them;
+//! - `page`: sites and secrets.
 
 mod error;
 #[cfg(test)]
 mod example;
 mod load;
 mod notation;
+mod page;
 mod quantity;
 mod settings;
 #[cfg(test)]
@@ -25,10 +27,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use notation::{Address, Count, CountOrUnlimited, List, LogFilter, Notation as _, Switch, Threads};
+use page::Sites;
 use quantity::{Size, Time, TimeOrForever};
 
 pub use error::ConfigError;
 pub use load::{ConfigFile, Flag, Loaded, Source, Sources, load};
+pub use page::Secret;
 pub use url::{HistoryUrl, LayerUrl, hide_secrets};
 
 /// Everything that can be set. A value of this type holds sense: it was checked when it was read.
@@ -63,6 +67,10 @@ pub struct Config {
     pub origins: OriginsConfig,
     /// What concerns WebSocket connections alone.
     pub websocket: WebSocketConfig,
+    /// Rooms inside the pages of other sites.
+    pub embed: EmbedConfig,
+    /// The page that shows the operator how the server is doing: /status/.
+    pub status: StatusConfig,
 }
 
 impl Default for Config {
@@ -79,6 +87,8 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             origins: OriginsConfig::default(),
             websocket: WebSocketConfig::default(),
+            embed: EmbedConfig::default(),
+            status: StatusConfig::default(),
         }
     }
 }
@@ -244,11 +254,55 @@ impl Default for WebSocketConfig {
     }
 }
 
+/// Rooms inside the pages of other sites.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EmbedConfig {
+    /// Sites that may show rooms inside their pages, such as `"https://example.org"`, `".example.com"` (with all subdomains) or
+    /// `"*"` (every page on the web). Pages of this server's own host always may.
+    #[serde(with = "Sites")]
+    pub allowed: Vec<String>,
+}
+
+/// The page that shows the operator how the server is doing: /status/.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusConfig {
+    /// Who may see it. "loopback": a browser on this machine, asking for localhost itself and not through a proxy. "token": whoever
+    /// gives the token, from anywhere. "off": nobody. With a proxy on this machine, choose "token" or "off".
+    pub access: StatusAccess,
+    /// The token, at least 16 characters. The environment is a better place for it: `ROOMFUL_STATUS__TOKEN`.
+    pub token: Secret,
+}
+
+impl Default for StatusConfig {
+    fn default() -> Self {
+        Self {
+            access: StatusAccess::Loopback,
+            token: Secret::default(),
+        }
+    }
+}
+
+/// Who may see the status page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusAccess {
+    /// A browser on this machine, directly.
+    Loopback,
+    /// Whoever gives the token.
+    Token,
+    /// Nobody.
+    Off,
+}
+
 impl Config {
     /// Two values that cannot both be meant, if there are any: a key, how it must stand to the other, and the other key.
     fn contradiction(&self) -> Option<(&'static str, &'static str, &'static str)> {
-        let (limits, websocket) = (&self.limits, &self.websocket);
+        let (limits, websocket, status) = (&self.limits, &self.websocket, &self.status);
         [
+            (
+                status.access != StatusAccess::Token || !status.token.is_empty(),
+                ("status.access", "not stand beside", "status.token"),
+            ),
             (
                 // Or quiet members would be cut off before they are pinged.
                 websocket.idle_timeout > websocket.ping_interval,

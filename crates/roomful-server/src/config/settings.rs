@@ -155,7 +155,7 @@ impl Settings {
                 }
                 Err(error) => {
                     refused.get_or_insert_with(|| {
-                        bad_value(key, &shown(&value), &source, error.message())
+                        bad_value(key, &shown(key, &value), &source, error.message())
                     });
                 }
             }
@@ -202,7 +202,11 @@ impl Settings {
         };
         let told = |key| {
             let setting = self.get(key).expect("contradictions are about known keys");
-            format!("`{key}` = {} ({})", shown(&setting.value), setting.source)
+            format!(
+                "`{key}` = {} ({})",
+                shown(key, &setting.value),
+                setting.source
+            )
         };
         Err(ConfigError::Contradiction {
             first: told(key),
@@ -237,7 +241,7 @@ impl fmt::Display for Settings {
                 writeln!(f, "\n[{of}]")?;
                 table = of;
             }
-            let line = format!("{name} = {}", shown(value));
+            let line = format!("{name} = {}", shown(key, value));
             writeln!(f, "{line:<34} # {source}")?;
         }
         Ok(())
@@ -281,8 +285,11 @@ fn to_value(value: Spanned<DeValue<'_>>) -> Result<Value, toml::de::Error> {
     Value::deserialize(ValueDeserializer::from(value))
 }
 
+/// Keys whose whole value is a secret.
+const SECRET: &[&str] = &["status.token"];
+
 /// As TOML, secrets hidden.
-fn shown(value: &Value) -> String {
+fn shown(key: &str, value: &Value) -> String {
     fn hide(value: &Value) -> Value {
         match value {
             Value::String(text) => hide_secrets(text).into(),
@@ -290,7 +297,10 @@ fn shown(value: &Value) -> String {
             other => other.clone(),
         }
     }
-    hide(value).to_string()
+    match value {
+        Value::String(text) if SECRET.contains(&key) && !text.is_empty() => r#""***""#.into(),
+        other => hide(other).to_string(),
+    }
 }
 
 fn bad_value(key: &str, value: &str, place: &Source, message: &str) -> ConfigError {
@@ -299,9 +309,13 @@ fn bad_value(key: &str, value: &str, place: &Source, message: &str) -> ConfigErr
         Some((_, expected)) => format!("expected {expected}"),
         None => message.to_owned(),
     };
+    let value = match SECRET.contains(&key) {
+        true => "what stands there".into(),
+        false => hide_secrets(value),
+    };
     ConfigError::BadValue {
         key: key.to_owned(),
-        value: hide_secrets(value),
+        value,
         place: place.to_string(),
         reason,
     }

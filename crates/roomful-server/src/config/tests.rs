@@ -293,6 +293,46 @@ fn values_that_contradict_each_other_are_named_with_their_sources() {
 }
 
 #[test]
+fn the_status_pages_token_must_be_there_where_it_is_asked_for_and_is_never_shown() {
+    assert_eq!(
+        refused(&[("ROOMFUL_STATUS__ACCESS", "token")]),
+        r#"`status.access` = "token" (ROOMFUL_STATUS__ACCESS) must not stand beside `status.token` = "" (default)"#
+    );
+    for text in [
+        "status.token = 'too short'",
+        "status.token = ['too short']",
+        "status.token = 123456",
+    ] {
+        let said = File::with(text).refused();
+        assert!(
+            said.contains("16 characters") && !said.contains("short") && !said.contains("123456"),
+            "{said}"
+        );
+    }
+    let said = refused(&[("ROOMFUL_STATUS__TOKEN", "too short")]);
+    assert!(!said.contains("short"), "{said}");
+
+    let loaded = load(environment(&[
+        ("ROOMFUL_STATUS__ACCESS", "token"),
+        ("ROOMFUL_STATUS__TOKEN", "long enough to be one"),
+    ]))
+    .unwrap();
+
+    assert!(loaded.config.status.token.is("long enough to be one"));
+    assert!(loaded.to_string().contains(r#"token = "***""#), "{loaded}");
+    assert!(!format!("{loaded} {:?}", loaded.config).contains("long enough"));
+}
+
+#[test]
+fn a_site_that_is_none_is_refused_before_the_server_starts() {
+    let said = refused(&[("ROOMFUL_EMBED__ALLOWED", "https://example.org/page")]);
+    assert!(
+        said.contains("https://example.org/page") && said.contains("a list of sites"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_file_that_is_named_must_be_there_and_be_toml() {
     let missing = Sources {
         file: ConfigFile::Named("no/such/roomful.toml".into()),

@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 
 pub use cursor::{Cursor, Step};
 
+use crate::counters::Counters;
 use crate::protocol::{EventKind, RoomEvent, ServerMessage};
 
 /// Events kept in memory for readers that are a little behind: long polls between two requests, reconnects.
@@ -72,6 +73,7 @@ pub struct Feed {
     head: watch::Sender<u64>,
     /// For event streams and long polls; made for the first of them: its slots are most of a room's memory.
     passing: OnceLock<broadcast::Sender<ByteString>>,
+    counters: Arc<Counters>,
     /// Guards the order: whoever holds it hands events to the audiences, or takes a seat between two of them.
     state: Mutex<State>,
 }
@@ -98,11 +100,17 @@ pub enum Tail {
 impl Feed {
     /// A feed that still has to [`start`](Self::start), written on `home`.
     pub fn new(home: &Home) -> Self {
+        Self::counting(home, Arc::default())
+    }
+
+    /// The same, with what it hands out counted.
+    pub fn counting(home: &Home, counters: Arc<Counters>) -> Self {
         Self {
             plain: home.audience(),
             json: home.audience(),
             head: watch::Sender::new(0),
             passing: OnceLock::new(),
+            counters,
             state: Mutex::new(State {
                 cursor: None,
                 topic: String::new(),
@@ -196,13 +204,10 @@ impl Feed {
         }
         if entry.event.kind == EventKind::Message
             && let Some(text) = &entry.event.text
-            && !self.plain.is_empty()
         {
-            self.plain.send(&Message::text(text.as_str()));
+            self.send(&self.plain, || Message::text(text.as_str()));
         }
-        if !self.json.is_empty() {
-            self.json.send(&Message::Text(entry.json().clone()));
-        }
+        self.send(&self.json, || Message::Text(entry.json().clone()));
         if entry.event.kind == EventKind::Deleted
             && let Some(target) = entry.event.target
         {
@@ -212,6 +217,15 @@ impl Feed {
             state.tail.pop_front();
         }
         state.tail.push_back(entry);
+    }
+
+    /// Sends what is said to those of an audience, if there are any.
+    fn send(&self, audience: &Audience, message: impl FnOnce() -> Message) {
+        let members = audience.len();
+        if members > 0 {
+            audience.send(&message());
+            self.counters.delivered(members);
+        }
     }
 
     /// Says something that is no part of the log: who came, who is typing. At most once, to those who listen now.
@@ -230,19 +244,25 @@ impl Feed {
     }
 
     fn pass_json(&self, json: ByteString) {
+        self.pass_to_streams(&json);
+        self.json.send(&Message::Text(json));
+    }
+
+    fn pass_to_streams(&self, json: &ByteString) {
         if let Some(passing) = self.passing.get() {
             // That nobody listens any more is no error.
             let _ = passing.send(json.clone());
         }
-        self.json.send(&Message::Text(json));
     }
 
     /// Hands out a message that has no number, where nothing is numbered (`--history none`).
     pub fn pass_unnumbered(&self, event: &RoomEvent) {
         if let Some(text) = &event.text {
-            self.plain.send(&Message::text(text.as_str()));
+            self.send(&self.plain, || Message::text(text.as_str()));
         }
-        self.pass_json(to_json(event));
+        let json = to_json(event);
+        self.pass_to_streams(&json);
+        self.send(&self.json, || Message::Text(json));
     }
 
     /// Takes a seat among the plain-text listeners.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::error::HttpError;
 use super::{RoomPath, bearer};
 use crate::chat::{Attendance, Chat, Page, Position, Room, stopped};
+use crate::counters::Connected;
 use crate::feed::{Entry, to_json};
 use crate::protocol::{ErrorCode, ServerMessage};
 
@@ -90,6 +91,7 @@ pub(super) async fn events(
     let mut stopping = chat.stopping();
     let mut head = room.feed().listen();
     let deadline = Instant::now() + wait;
+    let connected = chat.counters().connected();
     let page = loop {
         head.mark_unchanged();
         let page = chat.page(&room, &position, limit).await?;
@@ -102,7 +104,8 @@ pub(super) async fn events(
             () = tokio::time::sleep_until(deadline) => break page,
         }
     };
-    drop(attendance);
+    drop((attendance, connected));
+    chat.counters().delivered(page.events.len());
     Ok(answer(&chat, &room, &page))
 }
 
@@ -167,6 +170,7 @@ struct EventStream {
     ended: bool,
     /// The member is here while the stream is read.
     _attendance: Option<Attendance>,
+    _connected: Connected,
 }
 
 fn event_stream(
@@ -179,6 +183,7 @@ fn event_stream(
         head: room.feed().listen(),
         passing: room.feed().listen_passing(),
         stopping: chat.stopping(),
+        _connected: chat.counters().connected(),
         chat,
         room,
         position,
@@ -230,6 +235,7 @@ impl EventStream {
                 };
                 push(&mut out, None, &to_json(&resync));
             }
+            self.chat.counters().delivered(page.events.len());
             for entry in &page.events {
                 push(&mut out, self.id(entry).as_deref(), entry.json());
             }

@@ -1,6 +1,7 @@
 //! The room over HTTP: pages, polling, long polling, event streams, and saying something by POST.
 
 mod asset;
+mod embed;
 mod error;
 mod events;
 mod health;
@@ -8,21 +9,22 @@ mod members;
 mod messages;
 mod page;
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, patch, put};
+use axum::{Extension, Router};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use crate::chat::Chat;
 use crate::protocol::{ErrorCode, RoomName};
 use error::HttpError;
+pub use page::Pages;
 
 /// All that is served over plain HTTP.
-pub fn router(chat: Chat) -> Router {
+pub fn router(chat: Chat, pages: Pages) -> Router {
     let api = Router::new()
         .route("/rooms", get(members::rooms))
         .route("/rooms/{room}", get(members::room))
@@ -51,12 +53,16 @@ pub fn router(chat: Chat) -> Router {
         .route("/ws/{room}/", get(page::only_websocket))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.ico", get(page::favicon))
+        .route("/embed.js", get(page::embed))
+        .route("/status/", get(page::status))
+        .route("/status", get(page::status_slash))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .nest("/api", api)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(safe_headers))
+        .layer(Extension(pages))
         .with_state(chat)
 }
 

@@ -1,32 +1,108 @@
 //! The page: HTML, CSS and JavaScript modules, embedded in the binary.
 
+use axum::Extension;
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, StatusCode, Uri};
+use roomful::PeerAddr;
 use rust_embed::RustEmbed;
 
+use super::embed::frame_ancestors;
 use super::error::HttpError;
 use super::{RoomPath, asset};
+use crate::config::Config;
 use crate::protocol::ErrorCode;
+use crate::status::{Access, Visitor};
 
 /// Nothing from elsewhere, nothing inline, no markup from text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-    font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; \
+    font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
 #[derive(RustEmbed)]
 #[folder = "web/"]
 struct Web;
 
+/// What the pages must know of the configuration.
+#[derive(Clone)]
+pub struct Pages {
+    /// The policy of a room inside another site's page.
+    embedded: HeaderValue,
+    status: Access,
+}
+
+impl Pages {
+    /// As the operator says.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            embedded: policy(&frame_ancestors(&config.embed.allowed)),
+            status: Access::new(&config.status),
+        }
+    }
+}
+
 /// `GET /`
 pub(super) async fn lobby(headers: HeaderMap) -> Response {
     file("index.html", &headers)
 }
 
-/// `GET /room/{room}/`
-pub(super) async fn room(_: RoomPath, headers: HeaderMap) -> Response {
-    file("room.html", &headers)
+/// `GET /room/{room}/`, and with `?embed` the same inside another site's page.
+pub(super) async fn room(
+    _: RoomPath,
+    Extension(pages): Extension<Pages>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let mut response = file("room.html", &headers);
+    let mut query = uri.query().unwrap_or_default().split('&');
+    if query.any(|pair| pair.split('=').next() == Some("embed")) {
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, pages.embedded);
+    }
+    response
+}
+
+/// `GET /embed.js`: what other sites put into their pages.
+pub(super) async fn embed(headers: HeaderMap) -> Response {
+    let mut response = file("embed.js", &headers);
+    // A page that is isolated from others takes only what says that it may be taken.
+    response.headers_mut().insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
+    response
+}
+
+/// `GET /status/`: for the operator. It holds nothing; what it shows comes over the WebSocket of the same path.
+pub(super) async fn status(
+    Extension(pages): Extension<Pages>,
+    peer: Option<Extension<PeerAddr>>,
+    headers: HeaderMap,
+) -> Response {
+    let peer = peer.map(|Extension(PeerAddr(peer))| peer);
+    match pages.status.visitor(peer, &headers) {
+        Visitor::Welcome | Visitor::NeedsToken => {
+            let mut response = file("status-page.html", &headers);
+            response
+                .headers_mut()
+                .insert(CONTENT_SECURITY_POLICY, policy("'none'"));
+            response
+        }
+        Visitor::Remote => HttpError::new(
+            ErrorCode::Forbidden,
+            "the status page is for a browser on the server's own machine, without a proxy: \
+             the operator can open it to those with a token by status.access",
+        )
+        .into_response(),
+        Visitor::Nobody => super::not_found().await.into_response(),
+    }
+}
+
+/// `GET /status`
+pub(super) async fn status_slash() -> Redirect {
+    Redirect::permanent("/status/")
 }
 
 /// `GET /room/{room}`: pages have a slash at the end.
@@ -69,6 +145,12 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     let mut response = asset::answer(path, file, headers);
     response
         .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        .insert(CONTENT_SECURITY_POLICY, policy("'self'"));
     response
+}
+
+/// The policy of a page that may be shown inside the pages of `frame_ancestors`.
+fn policy(frame_ancestors: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("{POLICY}; frame-ancestors {frame_ancestors}"))
+        .expect("sites are ASCII without control characters: the configuration took no others")
 }

@@ -13,6 +13,7 @@ use roomful::{Accept, Close, CloseCode, Consumer, Deny, Event, Result, Socket};
 use tokio::sync::watch;
 
 use crate::chat::{Attendance, Chat};
+use crate::counters::Connected;
 use crate::protocol::{ErrorCode, RoomName};
 use crate::refusal::Refusal;
 
@@ -30,6 +31,7 @@ struct Present {
     attendance: Attendance,
     speaks: Dialect,
     _seat: Seat,
+    _counted: Connected,
 }
 
 #[derive(Clone, Copy)]
@@ -80,6 +82,7 @@ async fn enter(
         let deny = Deny::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         return Err(deny.into());
     }
+    let counted = chat.counters().connected();
     let speaks_json = socket
         .scope()
         .subprotocols()
@@ -93,6 +96,7 @@ async fn enter(
                 attendance,
                 speaks: Dialect::Json,
                 _seat: seat,
+                _counted: counted,
             })
         }));
     }
@@ -106,6 +110,7 @@ async fn enter(
         attendance,
         speaks: Dialect::Plain,
         _seat: seat,
+        _counted: counted,
     })))
 }
 

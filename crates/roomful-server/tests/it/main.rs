@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod attacks;
+mod embed;
 mod feed;
 mod history;
 mod http;
 mod modes;
 mod plain;
+mod status;
 mod stop;
 mod support;
 mod v1;

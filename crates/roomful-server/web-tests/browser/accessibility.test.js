@@ -22,15 +22,6 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       const options = { name: "Ana", colorScheme, locale, hasTouch, isMobile: hasTouch, viewport: { width, height: 720 } };
       const where = `${colorScheme}, ${width} px, ${locale}`;
 
-      test(`the lobby has no accessibility violation: ${where}`, async () => {
-        await world.server.post("lobby", "there is a room");
-        const page = await world.browser.visit(`${world.server.url}/`, options);
-        await page.waitForSelector("#rooms li");
-        assert.deepEqual(await violations(page), []);
-        const sideways = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-        assert.equal(sideways, false);
-      });
-
       test(`the room has no accessibility violation: ${where}`, async () => {
         const room = `axe-${colorScheme}-${width}-${locale}`;
         await world.server.post(room, "from somebody else, with a link: https://example.org/");

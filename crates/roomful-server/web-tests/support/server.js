@@ -15,8 +15,16 @@ export class Server {
   /** After the first start the port stays: a page finds the restarted server where it was. */
   #port = 0;
 
-  static async start() {
-    const server = new Server();
+  #settings;
+
+  /** @param {Record<string, string>} settings as in `{ LIMITS__BURST: "3" }` */
+  constructor(settings = {}) {
+    this.#settings = settings;
+  }
+
+  /** @param {Record<string, string>} [settings] */
+  static async start(settings) {
+    const server = new Server(settings);
     server.#folder = await mkdtemp(join(tmpdir(), "roomful-web-"));
     await server.start();
     return server;
@@ -29,6 +37,7 @@ export class Server {
     const args = ["--listen", `127.0.0.1:${this.#port}`, "--history", history, "--no-rate-limits"];
     // The server takes settings from variables of this name, and refuses those it does not know.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ROOMFUL_")));
+    for (const [key, value] of Object.entries(this.#settings)) env[`ROOMFUL_${key}`] = value;
     const child = spawn(ROOMFUL_BIN, args, { cwd: this.#folder, env, stdio: ["ignore", "pipe", "inherit"] });
     this.#process = child;
     for await (const line of createInterface({ input: child.stdout })) {

@@ -6,11 +6,12 @@ import { after, afterEach, before } from "node:test";
 import { Browser } from "./browser.js";
 import { Server } from "./server.js";
 
-export function suite() {
+/** @param {Record<string, string>} [settings] of the server */
+export function suite(settings) {
   /** @type {{ server: Server, browser: Browser }} */
   const world = /** @type {any} */ ({});
   before(async () => {
-    [world.server, world.browser] = await Promise.all([Server.start(), Browser.open()]);
+    [world.server, world.browser] = await Promise.all([Server.start(settings), Browser.open()]);
   });
   afterEach(async () => {
     await world.browser.leave();

@@ -27,6 +27,8 @@ export const en = {
   no_rooms: "No rooms yet. Yours can be the first.",
   rooms_unreachable: "The list of rooms can’t be reached right now.",
   forget: "Forget these",
+  invite: "Invite people",
+  invite_to: "Invite people to {room}",
   people: "{count} people",
   people_one: "{count} person",
   nobody: "nobody here now",

@@ -28,6 +28,8 @@ export const zh = {
   no_rooms: "还没有房间。来开第一个吧。",
   rooms_unreachable: "暂时取不到房间列表。",
   forget: "清除记录",
+  invite: "邀请别人",
+  invite_to: "邀请别人来 {room}",
   people: "{count} 人在",
   people_one: "{count} 人在",
   nobody: "现在没有人",
