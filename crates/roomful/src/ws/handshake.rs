@@ -12,8 +12,8 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, request};
 use sha1::{Digest, Sha1};
 
-use super::compression::Deflate;
 #[cfg(feature = "deflate")]
+use super::compression::Deflate;
 use super::token::is_token;
 
 /// Appended to the key before it is hashed (RFC 6455, section 1.3).
