@@ -18,6 +18,7 @@ use tower::{Layer as _, ServiceExt as _};
 use crate::chat::{Chat, ChatLimits, Rooms};
 use crate::config::{Config, HistoryUrl, Overflow, Synchronous};
 use crate::history::{self, History, MemoryOptions, Retention, SqliteOptions};
+use crate::layer;
 use crate::protocol::{Limits, RoomName};
 use crate::room::RoomConsumer;
 
@@ -40,8 +41,12 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
         move |events| rooms.committed(events)
     });
     let chat = Chat::new(history, rooms, chat_limits(config));
-    let application = application(&chat, config)?;
     let housekeeping = server.shards().home("housekeeping");
+    let layer = {
+        let _runtime = housekeeping.handle().enter();
+        layer::start(&config.layer)
+    };
+    let application = application(&chat, config, &layer)?;
     drop(housekeeping.handle().spawn(chat.clone().fill_gaps()));
 
     let stop = {
@@ -66,12 +71,11 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 pub fn application(
     chat: &Chat,
     config: &Config,
+    layer: &ChannelLayer,
 ) -> anyhow::Result<BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>> {
-    // Rooms need no layer inside one process: every feed is there.
-    let layer = ChannelLayer::memory();
     let websocket = &config.websocket;
     let consumer = RoomConsumer::new(chat.clone())
-        .into_service(&layer)
+        .into_service(layer)
         // A text may be escaped: six bytes of JSON for one.
         .max_message_bytes(config.limits.message_bytes * 6 + 4096)
         .backlog(backlog(config))

@@ -26,6 +26,12 @@ pub(crate) enum Command {
     Config,
     /// Say whether the server would start: settings, address, history.
     Check,
+    /// Speak to the channel layer: one JSON object per line on standard input, one answer per line on standard output.
+    ///
+    /// {"do":"new_channel"} · {"do":"send","channel":…,"event":…} · {"do":"receive","channel":…,"wait":1.0} ·
+    /// {"do":"group_add","group":…,"channel":…} · {"do":"group_discard",…} · {"do":"group_send","group":…,"event":…} ·
+    /// {"do":"flush"}. Each is answered by {"ok":…} or {"error":{"code":…,"message":…}}. Bytes are {"__bytes__":"base64"}.
+    Layer,
 }
 
 #[derive(Debug, Args)]
@@ -45,7 +51,7 @@ struct Flags {
     /// Where rooms are recorded: sqlite:PATH, memory or none [sqlite:roomful.db].
     #[arg(long, global = true, value_name = "URL")]
     history: Option<String>,
-    /// How several processes hear each other: memory [memory].
+    /// How several processes hear each other: memory, redis://HOST:PORT or redis+pubsub://HOST:PORT [memory].
     #[arg(long, global = true, value_name = "URL")]
     layer: Option<String>,
     /// Do not limit messages per second or connections per address; for load tests.

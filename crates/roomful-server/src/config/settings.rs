@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
 use super::error::nearest;
+use super::secret::is_secret;
 use super::{Config, ConfigError, Source, hide_secrets};
 
 /// Every key there is, in the order of the structs, with the value that wins so far. Its `Display` is TOML with each value's
@@ -155,7 +156,7 @@ impl Settings {
                 }
                 Err(error) => {
                     refused.get_or_insert_with(|| {
-                        bad_value(key, &shown(&value), &source, error.message())
+                        bad_value(key, &shown(key, &value), &source, error.message())
                     });
                 }
             }
@@ -202,7 +203,11 @@ impl Settings {
         };
         let told = |key| {
             let setting = self.get(key).expect("contradictions are about known keys");
-            format!("`{key}` = {} ({})", shown(&setting.value), setting.source)
+            format!(
+                "`{key}` = {} ({})",
+                shown(key, &setting.value),
+                setting.source
+            )
         };
         Err(ConfigError::Contradiction {
             first: told(key),
@@ -237,7 +242,7 @@ impl fmt::Display for Settings {
                 writeln!(f, "\n[{of}]")?;
                 table = of;
             }
-            let line = format!("{name} = {}", shown(value));
+            let line = format!("{name} = {}", shown(key, value));
             writeln!(f, "{line:<34} # {source}")?;
         }
         Ok(())
@@ -282,7 +287,11 @@ fn to_value(value: Spanned<DeValue<'_>>) -> Result<Value, toml::de::Error> {
 }
 
 /// As TOML, secrets hidden.
-fn shown(value: &Value) -> String {
+fn shown(key: &str, value: &Value) -> String {
+    if is_secret(key) {
+        let some = value.as_array().is_none_or(|items| !items.is_empty());
+        return if some { r#"["***"]"# } else { "[]" }.to_owned();
+    }
     fn hide(value: &Value) -> Value {
         match value {
             Value::String(text) => hide_secrets(text).into(),
@@ -301,7 +310,10 @@ fn bad_value(key: &str, value: &str, place: &Source, message: &str) -> ConfigErr
     };
     ConfigError::BadValue {
         key: key.to_owned(),
-        value: hide_secrets(value),
+        value: match is_secret(key) {
+            true => "***".into(),
+            false => hide_secrets(value),
+        },
         place: place.to_string(),
         reason,
     }

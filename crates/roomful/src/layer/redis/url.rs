@@ -35,6 +35,7 @@ pub enum Dialect {
 pub struct RedisUrl {
     dialect: Dialect,
     shards: Vec<Shard>,
+    written: Arc<str>,
     shown: Arc<str>,
 }
 
@@ -105,6 +106,11 @@ impl RedisUrl {
         self.dialect
     }
 
+    /// The URL as it was written, with its passwords.
+    pub fn expose(&self) -> &str {
+        &self.written
+    }
+
     pub(super) fn shards(&self) -> &[Shard] {
         &self.shards
     }
@@ -138,6 +144,7 @@ impl FromStr for RedisUrl {
         Ok(Self {
             dialect,
             shards,
+            written: url.into(),
             shown,
         })
     }

@@ -248,4 +248,62 @@ mod tests {
         assert!(codec(&["old"]).decode(message()).is_none());
         assert!(codec(&[]).decode(message()).is_none());
     }
+
+    #[test]
+    fn what_channels_redis_wrote_is_read() {
+        let text = "你好 🎉";
+        let value = json!({
+            "type": "chat.message", "text": text, "n": [0, -1, 127, 128, -33, 65536, u64::MAX, i64::MIN],
+            "f": [0.5, -1e300], "none": null, "yes": true, "deep": {"a": [{"b": []}]},
+        });
+        let lines = include_str!("golden.txt").lines().skip(1);
+        assert_eq!(lines.clone().count(), 8);
+        for line in lines {
+            let words: Vec<_> = line.split(' ').collect();
+            let [serializer, encrypted, prefix, hex] = words[..] else {
+                panic!("{line}");
+            };
+            let is_json = serializer == "json";
+            let format = if is_json {
+                Serializer::Json
+            } else {
+                Serializer::MessagePack
+            };
+            let secrets: &[String] = match encrypted {
+                "True" => &["another".to_owned(), "a-test-key".to_owned()],
+                _ => &[],
+            };
+            let codec = match prefix {
+                "12" => Codec::core(format, secrets, Duration::from_secs(1 << 40)),
+                _ => Codec::pubsub(format, secrets),
+            };
+            let bytes = (0..hex.len()).step_by(2);
+            let message: Vec<u8> = bytes
+                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+                .collect();
+
+            let (event, names) = codec.decode(message.clone().into()).expect(line);
+
+            let mut read: serde_json::Value = event.decode().unwrap();
+            if !is_json {
+                // JSON shows bytes as a list.
+                let raw = read.as_object_mut().unwrap().remove("raw").unwrap();
+                assert_eq!(raw, json!([0, 255]));
+            }
+            assert_eq!(read, value, "{line}");
+            assert_eq!(names.len(), usize::from(prefix == "12"));
+            // And what we write of it is theirs again, but for the prefix.
+            if !is_json && encrypted != "True" {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                let again = match prefix {
+                    "12" => envelope::seal(&event, envelope::To::Many(&names)),
+                    _ => event.as_msgpack().to_vec(),
+                };
+                assert!(
+                    message.ends_with(&again) && message.len() - again.len() <= 12,
+                    "{line}"
+                );
+            }
+        }
+    }
 }

@@ -1,13 +1,17 @@
 //! Layers on Redis, put to the contract of all layers, and to what is theirs alone: what it costs, what happens while
 //! Redis is away, and what becomes of messages that cannot be read.
 
+mod away;
+mod costs;
+mod other_processes;
+mod poison;
 mod server;
 
 use std::time::Duration;
 
 use roomful::ChannelLayer;
-use roomful::layer::Limits;
-use roomful::layer::redis::Dialect;
+use roomful::layer::redis::{Dialect, Redis};
+use roomful::layer::{Inbox, Limits};
 
 use self::server::Server;
 use crate::layer_contract::{Subject, contract, keeping_contract};
@@ -42,6 +46,62 @@ impl Subject for PubSub {
 contract! { core: crate::layer_redis::Core, #[tokio::test] }
 keeping_contract! { core_keeps: crate::layer_redis::Core, #[tokio::test] }
 contract! { pubsub: crate::layer_redis::PubSub, #[tokio::test] }
+
+/// Makes a test of each dialect.
+macro_rules! both {
+    ($($test:ident)*) => {
+        mod core {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(roomful::layer::redis::Dialect::Core).await;
+                }
+            )*
+        }
+
+        mod pubsub {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(roomful::layer::redis::Dialect::PubSub).await;
+                }
+            )*
+        }
+    };
+}
+
+use both;
+
+/// One more process on a server.
+async fn process(server: &Server, dialect: Dialect, limits: Limits) -> (ChannelLayer, Redis) {
+    let redis = server
+        .options(dialect)
+        .limits(limits)
+        .connect()
+        .await
+        .unwrap();
+    (ChannelLayer::new(redis.clone()), redis)
+}
+
+async fn member(layer: &ChannelLayer, group: &str) -> Inbox {
+    let inbox = layer.open().await.unwrap();
+    layer
+        .group_add(group, inbox.channel().as_str())
+        .await
+        .unwrap();
+    inbox
+}
+
+/// Waits until something is so, which nothing tells us of.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), looking).await;
+    in_time.unwrap_or_else(|_| panic!("{what}, not within 20 s"));
+}
 
 /// A layer on a server of its own, both of which end with the test's runtime.
 async fn layer(dialect: Dialect, limits: Limits) -> ChannelLayer {
