@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
 import redis.asyncio as redis
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from support import drain
 
 PYTHON = {"core": RedisChannelLayer, "pubsub": RedisPubSubChannelLayer}
 RUST = {"core": "redis+unix", "pubsub": "redis+pubsub+unix"}
@@ -26,20 +29,42 @@ class RedisServer:
         self.folder = tempfile.TemporaryDirectory()
         self.socket = str(Path(self.folder.name) / "redis.sock")
         command = ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
-        command += ["--dir", self.folder.name, *arguments]
+        self.start([*command, "--dir", self.folder.name, *arguments], "eady to accept connections")
+
+    @classmethod
+    def sentinel(cls, configuration, port):
+        """A sentinel with this configuration, which it rewrites."""
+        self = cls.__new__(cls)
+        self.folder = tempfile.TemporaryDirectory()
+        command = ["redis-server", str(configuration), "--sentinel", "--port", str(port), "--bind", "127.0.0.1"]
+        self.start([*command, "--dir", self.folder.name], "+monitor master")
+        return self
+
+    def start(self, command, ready):
         try:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         except FileNotFoundError:
             raise RuntimeError("these tests start a `redis-server`: install Redis") from None
         for line in self.process.stdout:
-            if "eady to accept connections" in line:
+            if ready in line:
+                # Nobody reads on, and a full pipe would stop it.
+                threading.Thread(target=drain, args=[self.process.stdout], daemon=True).start()
                 return
         raise RuntimeError("redis-server ended before it was ready")
+
+    async def knows_replica(self, port):
+        """Waits until the sentinel here knows whom it could promote."""
+        async with asyncio.timeout(30), redis.Redis(port=port, decode_responses=True) as client:
+            while True:
+                replicas = await client.execute_command("SENTINEL REPLICAS", "chat")
+                replicas = [dict(zip(fields[::2], fields[1::2])) for fields in replicas]
+                if any(replica["master-link-status"] == "ok" for replica in replicas):
+                    return
+                await asyncio.sleep(0.05)
 
     def stop(self):
         self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
         self.folder.cleanup()
 
 
@@ -51,20 +76,34 @@ class Refused(Exception):
         self.code = error["code"]
 
 
+def program(url, **settings):
+    """The tool's command line and environment, in which every ROOMFUL_ variable is a setting to it."""
+    if "ROOMFUL_BIN" not in os.environ:
+        raise RuntimeError("ROOMFUL_BIN must name the server: `cargo xtask test --only interop` sets it")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
+    environment |= {f"ROOMFUL_LAYER__{name.upper()}": str(value) for name, value in settings.items()}
+    return [os.environ["ROOMFUL_BIN"], "layer", "--layer", url], environment
+
+
+async def refusal(url):
+    """How the tool ends that cannot start: its exit code and what it says."""
+    command, environment = program(url)
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=environment, input="", capture_output=True, text=True
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
 class Rust:
     """`roomful layer` as a program, with the six coroutines of a channel layer."""
 
     @classmethod
     async def start(cls, url, **settings):
-        if "ROOMFUL_BIN" not in os.environ:
-            raise RuntimeError("ROOMFUL_BIN must name the server: `cargo xtask test --only interop` sets it")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
-        environment |= {f"ROOMFUL_LAYER__{name.upper()}": str(value) for name, value in settings.items()}
+        command, environment = program(url, **settings)
         self = cls()
         self.process = await asyncio.create_subprocess_exec(
-            os.environ["ROOMFUL_BIN"], "layer", "--layer", url,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=1 << 24,
-        )  # fmt: skip
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=1 << 24
+        )
         return self
 
     async def do(self, **request):
