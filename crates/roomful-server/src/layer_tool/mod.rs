@@ -35,13 +35,13 @@ use self::json::{event_of, value_of};
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 enum Request {
-    NewChannel,
+    NewChannel {},
     Send { channel: String, event: Value },
     Receive { channel: String, wait: f64 },
     GroupAdd { group: String, channel: String },
     GroupDiscard { group: String, channel: String },
     GroupSend { group: String, event: Value },
-    Flush,
+    Flush {},
 }
 
 /// Why a line was not done.
@@ -114,7 +114,7 @@ impl Tool {
     async fn perform(&mut self, request: Request) -> Result<Value, Failure> {
         let layer = &self.layer;
         match request {
-            Request::NewChannel => {
+            Request::NewChannel {} => {
                 let channel = layer.new_channel().await?.to_string();
                 let inbox = layer.listen(&channel).await?;
                 self.inboxes.insert(channel.clone(), inbox);
@@ -130,7 +130,7 @@ impl Tool {
             Request::GroupDiscard { group, channel } => {
                 layer.group_discard(&group, &channel).await?;
             }
-            Request::Flush => layer.flush().await?,
+            Request::Flush {} => layer.flush().await?,
         }
         Ok(true.into())
     }

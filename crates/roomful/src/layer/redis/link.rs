@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::counters::Counts;
-use super::url::Shard;
+use super::place::Shard;
 use crate::layer::LayerError;
 
 /// How long Redis may take to let us in, and to answer a command.

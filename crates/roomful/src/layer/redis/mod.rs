@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! mod (Redis) -> queue/ (core dialect), pubsub (pub/sub dialect) -> roll, link, wire
-//!                roll (who is where) -> link (connections) -> url, counters       wire (bytes) -> fernet
-//!                options (what can be chosen) -> url
+//!                roll (who is where) -> link (connections) -> place, counters     wire (bytes) -> fernet
+//!                options (what can be chosen) -> url -> place
 //! ```
 //!
 //! Each group is known to Redis once per process, whatever number of members it has here: joining as the second costs no
@@ -15,6 +15,7 @@ mod counters;
 mod fernet;
 mod link;
 mod options;
+mod place;
 mod pubsub;
 mod queue;
 mod roll;

@@ -145,7 +145,7 @@ impl<K: Clone + Eq + Hash> Roll<K> {
     }
 
     /// A round is over, well or not.
-    pub(super) fn done(&self, round: Round<K>, result: Result<(), String>) {
+    pub(super) fn done(&self, round: Round<K>, result: &Result<(), String>) {
         let mut state = self.lock();
         for key in round.leave {
             match result {
@@ -184,19 +184,19 @@ mod tests {
         roll.changed(&2);
         let first = round(&roll, &[1]).unwrap();
         assert_eq!((&first.enter[..], &first.leave[..]), (&[1][..], &[][..]));
-        roll.done(first, Ok(()));
+        roll.done(first, &Ok(()));
         assert!(round(&roll, &[1]).is_none());
 
         roll.changed(&1);
         let same = round(&roll, &[1]).unwrap();
         assert_eq!((same.enter.len(), same.leave.len()), (0, 0));
-        roll.done(same, Ok(()));
+        roll.done(same, &Ok(()));
 
         roll.changed(&1);
         let last = round(&roll, &[]).unwrap();
         assert_eq!(last.leave, [1]);
         assert!(roll.may_know(&1));
-        roll.done(last, Ok(()));
+        roll.done(last, &Ok(()));
         assert!(!roll.may_know(&1));
     }
 
@@ -205,12 +205,12 @@ mod tests {
         let roll = Roll::default();
         roll.changed(&1);
         let enter = round(&roll, &[1]).unwrap();
-        roll.done(enter, Ok(()));
+        roll.done(enter, &Ok(()));
         roll.changed(&1);
         let leave = round(&roll, &[]).unwrap();
 
         roll.changed(&1);
-        roll.done(leave, Ok(()));
+        roll.done(leave, &Ok(()));
 
         assert_eq!(round(&roll, &[1]).unwrap().enter, [1]);
     }
@@ -222,11 +222,11 @@ mod tests {
             roll.changed(&key);
         }
         let enter = round(&roll, &[1, 2]).unwrap();
-        roll.done(enter, Ok(()));
+        roll.done(enter, &Ok(()));
         roll.changed(&2);
         roll.changed(&3);
         let away = round(&roll, &[1, 3]).unwrap();
-        roll.done(away, Err("away".into()));
+        roll.done(away, &Err("away".into()));
 
         roll.doubt([1, 3]);
 
@@ -240,13 +240,13 @@ mod tests {
         let roll = Roll::default();
         let (settled, ()) = tokio::join!(roll.settled(&1), async {
             let round = roll.round(|_| true).await;
-            roll.done(round, Err("away".into()));
+            roll.done(round, &Err("away".into()));
         });
         assert!(settled.unwrap_err().is_retryable());
 
         let (settled, ()) = tokio::join!(roll.settled(&1), async {
             let round = roll.round(|_| true).await;
-            roll.done(round, Ok(()));
+            roll.done(round, &Ok(()));
         });
         assert!(settled.is_ok());
         assert!(roll.settled(&1).await.is_ok());

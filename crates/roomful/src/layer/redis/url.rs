@@ -6,7 +6,8 @@
 //! redis+sentinel://[[user]:password@]host[:port][,host…]/name[/database]
 //! ```
 //!
-//! `rediss` for `redis` is TLS, `+pubsub` after either the pub/sub dialect. What one host does not say, the first one's
+//! `rediss` for `redis` is TLS with the system's roots (or those of `SSL_CERT_FILE`), `+pubsub` after either the pub/sub
+//! dialect. What one host does not say, the first one's
 //! password and the last one's database are taken for. In a password `,`, `/`, `@`, `?` and `%` are percent-encoded.
 
 use std::fmt;
@@ -14,10 +15,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    Client, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, RedisResult, TlsMode,
-};
+use redis::ConnectionAddr;
+
+use super::place::{Place, Shard};
 
 /// How two processes speak to each other over Redis. Both have to speak the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,26 +37,6 @@ pub struct RedisUrl {
     shards: Vec<Shard>,
     written: Arc<str>,
     shown: Arc<str>,
-}
-
-/// One Redis, and who we are to it.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Shard {
-    place: Place,
-    user: Option<String>,
-    password: Option<String>,
-    database: i64,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Place {
-    Address(ConnectionAddr),
-    /// Whoever the sentinels say is the master of this name.
-    Sentinel {
-        sentinels: Vec<ConnectionAddr>,
-        master: String,
-        tls: bool,
-    },
 }
 
 /// A URL that says nothing about where Redis is.
@@ -290,46 +270,6 @@ fn without_passwords(rest: &str) -> String {
         }
     }
     shown
-}
-
-impl Shard {
-    /// A client of whoever serves this shard now.
-    pub(super) async fn client(&self) -> RedisResult<Client> {
-        match &self.place {
-            Place::Address(address) => {
-                let mut settings = RedisConnectionInfo::default().set_db(self.database);
-                if let Some(user) = &self.user {
-                    settings = settings.set_username(user);
-                }
-                if let Some(password) = &self.password {
-                    settings = settings.set_password(password);
-                }
-                let address = address.clone().into_connection_info()?;
-                Client::open(address.set_redis_settings(settings))
-            }
-            Place::Sentinel {
-                sentinels,
-                master,
-                tls,
-            } => {
-                let kind = SentinelServerType::Master;
-                let mut builder = SentinelClientBuilder::new(sentinels.clone(), master, kind)?
-                    .set_client_to_redis_db(self.database);
-                if *tls {
-                    builder = builder
-                        .set_client_to_redis_tls_mode(TlsMode::Secure)
-                        .set_client_to_sentinel_tls_mode(TlsMode::Secure);
-                }
-                if let Some(user) = &self.user {
-                    builder = builder.set_client_to_redis_username(user);
-                }
-                if let Some(password) = &self.password {
-                    builder = builder.set_client_to_redis_password(password);
-                }
-                builder.build()?.async_get_client().await
-            }
-        }
-    }
 }
 
 impl fmt::Display for RedisUrl {

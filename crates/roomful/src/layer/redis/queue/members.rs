@@ -79,7 +79,7 @@ impl Queue {
                     for group in &round.leave {
                         self.names.unlearn(group, || switchboard.group_len(group) == 0);
                     }
-                    roll.done(round, result.map_err(|error| with_cause(&error)));
+                    roll.done(round, &result.map_err(|error| with_cause(&error)));
                 }
                 () = generations.next() => roll.doubt(ours()),
                 _ = renewal.tick() => {
