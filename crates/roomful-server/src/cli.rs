@@ -27,10 +27,7 @@ pub(crate) enum Command {
     /// Say whether the server would start: settings, address, history.
     Check,
     /// Speak to the channel layer: one JSON object per line on standard input, one answer per line on standard output.
-    ///
-    /// {"do":"new_channel"} · {"do":"send","channel":…,"event":…} · {"do":"receive","channel":…,"wait":1.0} ·
-    /// {"do":"group_add","group":…,"channel":…} · {"do":"group_discard",…} · {"do":"group_send","group":…,"event":…} ·
-    /// {"do":"flush"}. Each is answered by {"ok":…} or {"error":{"code":…,"message":…}}. Bytes are {"__bytes__":"base64"}.
+    #[command(after_help = LINES)]
     Layer,
 }
 
@@ -58,6 +55,17 @@ struct Flags {
     #[arg(long, global = true)]
     no_rate_limits: bool,
 }
+
+const LINES: &str = r#"Lines:
+  {"do":"new_channel"}
+  {"do":"send","channel":…,"event":…}
+  {"do":"receive","channel":…,"wait":1.0}
+  {"do":"group_add","group":…,"channel":…}
+  {"do":"group_discard","group":…,"channel":…}
+  {"do":"group_send","group":…,"event":…}
+  {"do":"flush"}
+
+Each is answered by {"ok":…} or {"error":{"code":…,"message":…}}. Bytes are {"__bytes__":"base64"}."#;
 
 const EXAMPLES: &str = "\
 Examples:

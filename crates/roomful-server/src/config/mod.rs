@@ -135,9 +135,9 @@ pub enum Synchronous {
 /// How several processes hear each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerConfig {
-    /// The channel layer. "memory": this process alone. "redis://HOST:PORT": all processes there, Django's with
-    /// `RedisChannelLayer` too; "redis+pubsub://…": those with `RedisPubSubChannelLayer`. Several hosts with commas are shards.
-    /// "rediss" for TLS, "redis+unix:///PATH", "redis+sentinel://HOST,HOST/NAME"; a user and password before the first host.
+    /// The channel layer. "memory": this process alone. `"redis://HOST:PORT"`: all processes there, Django's with
+    /// `RedisChannelLayer` too; `"redis+pubsub://…"`: those with `RedisPubSubChannelLayer`. Several hosts with commas are shards.
+    /// "rediss" for TLS, `"redis+unix:///PATH"`, `"redis+sentinel://HOST,HOST/NAME"`; user and password before the first host.
     pub url: LayerUrl,
     /// How keys begin in Redis. This and all below must be the same for all who want to hear each other.
     #[serde(with = "Name")]
