@@ -30,7 +30,7 @@ const PROGRAMS: &[Program] = &[
         found: || on_path("redis-server"),
         packages: &["redis-server"],
         otherwise: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
-        used_by: &["tests"],
+        used_by: &["tests", "interop"],
     },
     Program {
         name: "PostgreSQL (initdb and postgres)",

@@ -19,6 +19,7 @@ use crate::chat::{Chat, ChatLimits, Rooms};
 use crate::config::{Config, HistoryUrl, Overflow, Synchronous};
 use crate::history::{self, History, MemoryOptions, Retention, SqliteOptions};
 use crate::http::Pages;
+use crate::layer;
 use crate::protocol::{Limits, RoomName};
 use crate::room::RoomConsumer;
 use crate::status::{Access, Board, StatusConsumer};
@@ -42,8 +43,12 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
         move |events| rooms.committed(events)
     });
     let chat = Chat::new(history, rooms, chat_limits(config));
-    let application = application(&chat, config)?;
     let housekeeping = server.shards().home("housekeeping");
+    let layer = {
+        let _runtime = housekeeping.handle().enter();
+        layer::start(&config.layer)
+    };
+    let application = application(&chat, config, &layer)?;
     drop(housekeeping.handle().spawn(chat.clone().fill_gaps()));
 
     let stop = {
@@ -68,12 +73,11 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 pub fn application(
     chat: &Chat,
     config: &Config,
+    layer: &ChannelLayer,
 ) -> anyhow::Result<BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>> {
-    // Rooms need no layer inside one process: every feed is there.
-    let layer = ChannelLayer::memory();
     let websocket = &config.websocket;
     let consumer = RoomConsumer::new(chat.clone())
-        .into_service(&layer)
+        .into_service(layer)
         // A text may be escaped: six bytes of JSON for one.
         .max_message_bytes(config.limits.message_bytes * 6 + 4096)
         .backlog(backlog(config))

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::net::{TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 
-use roomful_server::config::{Config, HistoryUrl};
+use roomful_server::config::{Config, HistoryUrl, LayerConfig, LayerUrl};
 
 use crate::logging::one_line;
 use crate::open_files;
@@ -58,6 +58,7 @@ pub(crate) fn check(config: &Config) -> Vec<Finding> {
     vec![
         finding("listen", listen(&config.listen).into()),
         finding("history", history(&config.history.url).into()),
+        finding("layer", layer(&config.layer).into()),
         finding("open files", open_files(config.limits.connections)),
     ]
 }
@@ -83,6 +84,20 @@ fn history(url: &HistoryUrl) -> Result<String, String> {
     let state =
         sqlite_file(path).map_err(|error| format!("cannot use {}: {error}", path.display()))?;
     Ok(format!("{} {state}", path.display()))
+}
+
+fn layer(config: &LayerConfig) -> Result<String, String> {
+    if config.url == LayerUrl::Memory {
+        return Ok("memory needs nothing".into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start a runtime: {error}"))?;
+    let opened = runtime.block_on(roomful_server::layer::open(config));
+    opened
+        .map(|_| format!("{} answers", config.url))
+        .map_err(|error| format!("{error:#}"))
 }
 
 /// Makes a file and takes it away again: permissions alone do not tell of full disks and read-only mounts.

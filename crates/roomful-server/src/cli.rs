@@ -26,6 +26,9 @@ pub(crate) enum Command {
     Config,
     /// Say whether the server would start: settings, address, history.
     Check,
+    /// Speak to the channel layer: one JSON object per line on standard input, one answer per line on standard output.
+    #[command(after_help = LINES)]
+    Layer,
 }
 
 #[derive(Debug, Args)]
@@ -45,13 +48,24 @@ struct Flags {
     /// Where rooms are recorded: sqlite:PATH, memory or none [sqlite:roomful.db].
     #[arg(long, global = true, value_name = "URL")]
     history: Option<String>,
-    /// How several processes hear each other: memory [memory].
+    /// How several processes hear each other: memory, redis://HOST:PORT or redis+pubsub://HOST:PORT [memory].
     #[arg(long, global = true, value_name = "URL")]
     layer: Option<String>,
     /// Do not limit messages per second or connections per address; for load tests.
     #[arg(long, global = true)]
     no_rate_limits: bool,
 }
+
+const LINES: &str = r#"Lines:
+  {"do":"new_channel"}
+  {"do":"send","channel":…,"event":…}
+  {"do":"receive","channel":…,"wait":1.0}
+  {"do":"group_add","group":…,"channel":…}
+  {"do":"group_discard","group":…,"channel":…}
+  {"do":"group_send","group":…,"event":…}
+  {"do":"flush"}
+
+Each is answered by {"ok":…} or {"error":{"code":…,"message":…}}. Bytes are {"__bytes__":"base64"}."#;
 
 const EXAMPLES: &str = "\
 Examples:

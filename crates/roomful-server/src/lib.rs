@@ -8,6 +8,7 @@ pub mod feed;
 pub mod history;
 pub mod http;
 pub mod identity;
+pub mod layer;
 pub mod presence;
 pub mod protocol;
 pub mod rate;

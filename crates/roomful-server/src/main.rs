@@ -2,6 +2,7 @@
 //!
 //! - `cli`: commands and flags;
 //! - `check`: whether the server would start;
+//! - `layer_tool`: `roomful layer`, which speaks to the channel layer;
 //! - `logging`: the log, on standard error;
 //! - `open_files`: as many as the system allows.
 //!
@@ -9,6 +10,7 @@
 
 mod check;
 mod cli;
+mod layer_tool;
 mod logging;
 mod open_files;
 
@@ -46,6 +48,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Check => check(&loaded.config),
+        Command::Layer => match layer(&loaded.config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(Command::Layer, FAILED, &error),
+        },
     }
 }
 
@@ -53,6 +59,11 @@ fn serve(config: &Config) -> anyhow::Result<()> {
     logging::init(&config.log)?;
     open_files::raise();
     roomful_server::serve(config)
+}
+
+fn layer(config: &Config) -> anyhow::Result<()> {
+    logging::init(&config.log)?;
+    layer_tool::run(&config.layer)
 }
 
 fn check(config: &Config) -> ExitCode {
@@ -71,7 +82,7 @@ fn check(config: &Config) -> ExitCode {
 fn fail(command: Command, code: u8, error: &anyhow::Error) -> ExitCode {
     let what = match command {
         Command::Serve => "failed to start: ",
-        Command::Config | Command::Check => "",
+        Command::Config | Command::Check | Command::Layer => "",
     };
     // With its causes, and in one line whatever is in them.
     let sentence = format!("roomful: {what}{error:#}");

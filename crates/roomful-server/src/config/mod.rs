@@ -7,8 +7,9 @@
 //! - `settings`: each value while that happens, and where it comes from;
 //! - `error`: what can be wrong with them, in sentences for the one who wrote them;
 //! - `url`: what the history and layer URLs mean, and how a secret in one is hidden;
+//! - `secret`: secrets that are values of their own;
 //! - `notation`, `quantity`: counts, durations and sizes as people write them;
-//! - `page`: sites and secrets.
+//! - `page`: sites.
 
 mod error;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod load;
 mod notation;
 mod page;
 mod quantity;
+mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -26,13 +28,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use notation::{Address, Count, CountOrUnlimited, List, LogFilter, Notation as _, Switch, Threads};
+use notation::{
+    Address, Count, CountOrUnlimited, List, LogFilter, Name, Notation as _, Switch, Threads,
+};
 use page::Sites;
 use quantity::{Size, Time, TimeOrForever};
 
 pub use error::ConfigError;
 pub use load::{ConfigFile, Flag, Loaded, Source, Sources, load};
-pub use page::Secret;
+pub use secret::{Secret, Secrets};
 pub use url::{HistoryUrl, LayerUrl, hide_secrets};
 
 /// Everything that can be set. A value of this type holds sense: it was checked when it was read.
@@ -140,16 +144,52 @@ pub enum Synchronous {
 /// How several processes hear each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerConfig {
-    /// The channel layer. "memory": this process alone.
+    /// The channel layer. "memory": this process alone. `"redis://HOST:PORT"`: all processes there, Django's with
+    /// `RedisChannelLayer` too; `"redis+pubsub://…"`: those with `RedisPubSubChannelLayer`. Several hosts with commas are shards.
+    /// "rediss" for TLS, `"redis+unix:///PATH"`, `"redis+sentinel://HOST,HOST/NAME"`; user and password before the first host.
     pub url: LayerUrl,
+    /// How keys begin in Redis. This and all below must be the same for all who want to hear each other.
+    #[serde(with = "Name")]
+    pub prefix: String,
+    /// How many events may wait in a channel.
+    #[serde(with = "Count")]
+    pub capacity: usize,
+    /// How long an event may wait.
+    #[serde(with = "Time")]
+    pub expiry: Duration,
+    /// How long a process that ended without a word stays in its groups.
+    #[serde(with = "Time")]
+    pub group_expiry: Duration,
+    /// Secrets: events in Redis are encrypted with the first, and read with any. Django's name for them is
+    /// `symmetric_encryption_keys`.
+    #[serde(with = "List")]
+    pub encryption_keys: Secrets,
+    /// How events are written in Redis: "msgpack" or "json".
+    pub serializer: Serializer,
 }
 
 impl Default for LayerConfig {
     fn default() -> Self {
         Self {
             url: LayerUrl::Memory,
+            prefix: "asgi".into(),
+            capacity: 100,
+            expiry: Duration::from_secs(60),
+            group_expiry: Duration::from_secs(86_400),
+            encryption_keys: Secrets::default(),
+            serializer: Serializer::Msgpack,
         }
     }
+}
+
+/// How events are written in Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Serializer {
+    /// `MessagePack`, which carries bytes too.
+    Msgpack,
+    /// JSON.
+    Json,
 }
 
 /// What one member, one address and one room may ask of the server.

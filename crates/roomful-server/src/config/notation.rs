@@ -183,6 +183,27 @@ impl Notation<Vec<String>> for List {
     }
 }
 
+/// A word of the characters that names in Redis have.
+pub(super) struct Name;
+
+impl Notation<String> for Name {
+    const EXPECTED: &'static str = "letters, digits, `-`, `_`, `.` and `:`";
+
+    fn read(written: Written<'_>) -> Option<String> {
+        let is_good = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        match written {
+            Written::Text(text) if !text.is_empty() && text.chars().all(is_good) => {
+                Some(text.into_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn write(value: &String) -> Written<'_> {
+        Written::Text(value.into())
+    }
+}
+
 /// Host and port to listen on.
 pub(super) struct Address;
 

@@ -1,10 +1,6 @@
-//! Notations of what the pages are told: the sites that may show a room, and the secret of the status page.
-
-use std::fmt;
+//! The notation of the sites that may show a room.
 
 use roomful::origin::AllowedOrigins;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::notation::{Notation, Written};
 
@@ -25,50 +21,6 @@ impl Notation<Vec<String>> for Sites {
 
     fn write(value: &Vec<String>) -> Written<'_> {
         Written::List(value.into())
-    }
-}
-
-/// A text that nobody is shown: empty, or too long to be guessed.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Secret(#[serde(with = "SecretText")] String);
-
-impl Secret {
-    /// Fewer characters could be guessed.
-    const SHORTEST: usize = 16;
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether `given` is the secret; how long that takes to tell says nothing of it. Nothing is an empty one.
-    pub fn is(&self, given: &str) -> bool {
-        !self.is_empty() && Sha256::digest(given) == Sha256::digest(&self.0)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "none" } else { "***" })
-    }
-}
-
-struct SecretText;
-
-impl Notation<String> for SecretText {
-    const EXPECTED: &'static str = "a text of at least 16 characters, or an empty one";
-
-    fn read(written: Written<'_>) -> Option<String> {
-        match written {
-            Written::Text(text) if text.is_empty() || text.chars().count() >= Secret::SHORTEST => {
-                Some(text.into_owned())
-            }
-            _ => None,
-        }
-    }
-
-    fn write(value: &String) -> Written<'_> {
-        Written::Text(value.into())
     }
 }
 
@@ -98,16 +50,5 @@ mod tests {
         ] {
             assert_eq!(sites(&["https://example.org", bad]), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_known_by_who_has_it_and_never_shown() {
-        let secret = Secret("correct horse battery".into());
-        assert!(secret.is("correct horse battery"));
-        assert!(!secret.is("correct horse"));
-        assert!(!secret.is(""));
-        assert!(!Secret::default().is(""));
-        assert_eq!(format!("{secret:?}"), "***");
-        assert_eq!(SecretText::read(Written::Text("too short".into())), None);
     }
 }

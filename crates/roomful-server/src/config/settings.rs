@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
 use super::error::nearest;
+use super::secret::is_secret;
 use super::{Config, ConfigError, Source, hide_secrets};
 
 /// Every key there is, in the order of the structs, with the value that wins so far. Its `Display` is TOML with each value's
@@ -285,9 +286,6 @@ fn to_value(value: Spanned<DeValue<'_>>) -> Result<Value, toml::de::Error> {
     Value::deserialize(ValueDeserializer::from(value))
 }
 
-/// Keys whose whole value is a secret.
-const SECRET: &[&str] = &["status.token"];
-
 /// As TOML, secrets hidden.
 fn shown(key: &str, value: &Value) -> String {
     fn hide(value: &Value) -> Value {
@@ -298,7 +296,8 @@ fn shown(key: &str, value: &Value) -> String {
         }
     }
     match value {
-        Value::String(text) if SECRET.contains(&key) && !text.is_empty() => r#""***""#.into(),
+        Value::String(text) if is_secret(key) && !text.is_empty() => r#""***""#.into(),
+        Value::Array(items) if is_secret(key) && !items.is_empty() => r#"["***"]"#.into(),
         other => hide(other).to_string(),
     }
 }
@@ -309,7 +308,7 @@ fn bad_value(key: &str, value: &str, place: &Source, message: &str) -> ConfigErr
         Some((_, expected)) => format!("expected {expected}"),
         None => message.to_owned(),
     };
-    let value = match SECRET.contains(&key) {
+    let value = match is_secret(key) {
         true => "what stands there".into(),
         false => hide_secrets(value),
     };

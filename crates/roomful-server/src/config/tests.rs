@@ -369,7 +369,9 @@ fn a_password_in_a_refused_value_is_not_told() {
     for text in [
         "history.url = 'postgres://ana:s3cret@db/rooms'",
         "history.url = 'mysql://ana:s3cret@db/rooms'",
-        "layer.url = 'redis://:s3cret@a:6379,:s3cret@b:6379'",
+        "layer.url = 'redis://:s3cret@a:6379,:s3cret@b:x'",
+        "layer.encryption_keys = 's3cret'",
+        "layer.encryption_keys = [1, 's3cret']",
         "listen = 'postgres://ana:s3cret@db/rooms'",
         "threads = 'postgres://ana:s3cret@db/rooms'",
         "limits.overflow = 'postgres://ana:s3cret@db/rooms'",
@@ -390,6 +392,21 @@ fn a_password_in_a_refused_value_is_not_told() {
         said.contains("postgres://ana:***@db/rooms") && said.contains("this version"),
         "{said}"
     );
+}
+
+#[test]
+fn secrets_of_the_layer_are_in_force_and_not_shown() {
+    let file = File::with(
+        "[layer]\nurl = 'redis://ana:s3cret@a'\nencryption_keys = ['s3cret', 'older s3cret']\n",
+    );
+
+    let loaded = load(file.sources()).unwrap();
+
+    let keys: Vec<_> = loaded.config.layer.encryption_keys.iter().collect();
+    assert_eq!(keys, ["s3cret", "older s3cret"]);
+    let shown = format!("{loaded} {:?}", loaded.config);
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert!(shown.contains("encryption_keys = [\"***\"]"), "{shown}");
 }
 
 #[test]

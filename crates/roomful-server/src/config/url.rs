@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use roomful::layer::redis::{InvalidRedisUrl, RedisUrl};
 use serde::{Deserialize, Serialize};
 
 /// Where rooms are recorded.
@@ -64,20 +65,25 @@ impl fmt::Display for HistoryUrl {
 pub enum LayerUrl {
     /// `memory`: this process alone.
     Memory,
+    /// `redis://…` and its kin: whoever is there. It shows itself without passwords.
+    Redis(RedisUrl),
 }
 
 impl FromStr for LayerUrl {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(url: &str) -> Result<Self, Self::Err> {
-        let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
-        match scheme {
-            "memory" if url == "memory" => Ok(Self::Memory),
-            "redis" | "rediss" | "redis+pubsub" | "rediss+pubsub" => {
-                Err(r#"this version cannot use a layer on Redis, use "memory" and one process"#)
-            }
-            _ => Err(r#"expected "memory""#),
+        if url == "memory" {
+            return Ok(Self::Memory);
         }
+        if !url.starts_with("redis") {
+            return Err(
+                r#"expected "memory", "redis://HOST:PORT" or "redis+pubsub://HOST:PORT""#.into(),
+            );
+        }
+        url.parse()
+            .map(Self::Redis)
+            .map_err(|error: InvalidRedisUrl| error.to_string())
     }
 }
 
@@ -85,6 +91,7 @@ impl fmt::Display for LayerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory"),
+            Self::Redis(url) => url.fmt(f),
         }
     }
 }
@@ -104,7 +111,7 @@ impl From<HistoryUrl> for String {
 }
 
 impl TryFrom<String> for LayerUrl {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(url: String) -> Result<Self, Self::Error> {
         url.parse()
@@ -112,8 +119,12 @@ impl TryFrom<String> for LayerUrl {
 }
 
 impl From<LayerUrl> for String {
+    /// As it is read again, with its password: what shows settings hides that.
     fn from(url: LayerUrl) -> Self {
-        url.to_string()
+        match url {
+            LayerUrl::Redis(url) => url.expose().to_owned(),
+            url => url.to_string(),
+        }
     }
 }
 
@@ -203,14 +214,24 @@ mod tests {
                 "{url}"
             );
         }
-        for url in ["redis://:pw@a:6379", "rediss://a", "redis+pubsub://a,b"] {
-            assert!(
-                url.parse::<LayerUrl>().unwrap_err().contains("Redis"),
-                "{url}"
-            );
+    }
+
+    #[test]
+    fn a_layer_is_this_process_or_redis() {
+        for (url, shown) in [
+            ("memory", "memory"),
+            ("redis://:pw@a:6379", "redis://:***@a:6379"),
+            ("rediss://a", "rediss://a"),
+            ("redis+pubsub://a,b", "redis+pubsub://a,b"),
+        ] {
+            let parsed: LayerUrl = url.parse().unwrap();
+            assert_eq!(parsed.to_string(), shown);
+            assert!(!format!("{parsed:?}").contains("pw"));
         }
-        assert_eq!("memory".parse(), Ok(LayerUrl::Memory));
-        assert_eq!("memory://".parse::<LayerUrl>(), Err(r#"expected "memory""#));
+        for bad in ["memory://", "", "redis", "redis://", "amqp://a"] {
+            let refused = bad.parse::<LayerUrl>().unwrap_err();
+            assert!(refused.starts_with("expected "), "{bad}: {refused}");
+        }
     }
 
     #[test]

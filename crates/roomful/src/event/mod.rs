@@ -4,8 +4,11 @@
 //! shared by reference count on its way, and decoded by whoever wants to know more of it than its `type`. What cannot
 //! travel to every peer (map keys that are not strings, extension types) is refused where the event is made.
 //!
-//! `msgpack` reads the bytes token by token, `transcode` takes events in and out of other serde formats.
+//! `msgpack` reads the bytes token by token, `transcode` takes events in and out of other serde formats, `envelope` puts
+//! on and takes off what layers between processes add.
 
+#[cfg(feature = "redis")]
+pub(crate) mod envelope;
 mod msgpack;
 mod transcode;
 
@@ -246,6 +249,14 @@ pub enum EventError {
     TooLarge {
         /// How many.
         size: usize,
+    },
+    /// Something that a layer that writes JSON cannot carry.
+    #[error(
+        "an event cannot carry {found} over a layer that writes JSON: have it write MessagePack"
+    )]
+    NotJson {
+        /// What it is.
+        found: &'static str,
     },
     /// The bytes are not MessagePack.
     #[error("not a MessagePack map: {found} at byte {at}")]

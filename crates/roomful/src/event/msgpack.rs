@@ -11,6 +11,9 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::{Event, EventError};
 
+/// The field in which layers say for whom an event is.
+pub(super) const RESERVED: &str = "__asgi_channel__";
+
 /// The next thing in the bytes. Lists and maps are announced by their length, their items follow.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Token<'a> {
@@ -51,6 +54,12 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(whole: &'a [u8]) -> Self {
         Self { whole, at: 0 }
+    }
+
+    /// How many bytes were read.
+    #[cfg(feature = "redis")]
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     /// Reads one token.
@@ -185,7 +194,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Shape, EventError> {
     let mut narrow_floats = Vec::new();
     for _ in 0..fields {
         match key(&mut reader)? {
-            "__asgi_channel__" => return Err(EventError::Reserved),
+            RESERVED => return Err(EventError::Reserved),
             "type" => {
                 let found = match reader.token()? {
                     Token::Str("") => "an empty one",

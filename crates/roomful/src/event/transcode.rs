@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for Event {
 }
 
 /// Writes whatever value comes to the end of the bytes, as MessagePack.
-struct Encode<'o>(&'o mut Vec<u8>);
+pub(super) struct Encode<'o>(pub(super) &'o mut Vec<u8>);
 
 impl<'de> DeserializeSeed<'de> for Encode<'_> {
     type Value = ();

@@ -1,10 +1,11 @@
 //! Channel layers: events between consumers, tasks and processes, to one channel or to a group of them.
 //!
-//! A [`ChannelLayer`] is a cheap handle over a [`Backend`]: [`Memory`] serves one process. What a process does for
+//! A [`ChannelLayer`] is a cheap handle over a [`Backend`]: [`Memory`] serves one process, `redis::Redis` (with the
+//! feature `redis`) several, Django's among them. What a process does for
 //! itself, whatever carries events between processes, is the [`local`] switchboard's: mailboxes, groups, capacity, expiry.
 //!
 //! ```text
-//! mod (ChannelLayer, Backend, LayerError) <- memory -> local (Switchboard, Inbox) -> limits, name
+//! mod (ChannelLayer, Backend, LayerError) <- memory, redis/ -> local (Switchboard, Inbox) -> limits, name
 //! ```
 //!
 //! Delivery is at most once. A sender never waits for a receiver: a mailbox that is full does not get the event, and
@@ -14,6 +15,8 @@ mod limits;
 pub mod local;
 mod memory;
 mod name;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::future::Future;
@@ -289,6 +292,9 @@ pub enum LayerError {
     /// The channel belongs to an inbox that is open: only that receives from it.
     #[error("the channel `{0}` has an inbox already: receive from that one")]
     InUse(ChannelName),
+    /// The channel belongs to another process: only that can receive from it, and with some backends put it into groups.
+    #[error("the channel `{0}` belongs to another process: receive from it there")]
+    Elsewhere(ChannelName),
     /// What carries the events cannot be reached. Trying again later may help.
     #[error("the channel layer cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

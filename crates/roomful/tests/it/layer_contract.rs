@@ -15,7 +15,10 @@ use roomful::{ChannelLayer, Event, json};
 use crate::support::{assert_silent, next_number, numbered, soon};
 
 /// A kind of layer that is put to the contract.
-trait Subject {
+pub(crate) trait Subject {
+    /// What the contract takes for a second: long enough for its events to arrive in good time.
+    const SECOND: Duration;
+
     /// A layer of its own, which nobody else uses.
     fn layer(limits: Limits) -> impl Future<Output = ChannelLayer> + Send;
 
@@ -26,6 +29,8 @@ trait Subject {
 struct InMemory;
 
 impl Subject for InMemory {
+    const SECOND: Duration = Duration::from_secs(1);
+
     async fn layer(limits: Limits) -> ChannelLayer {
         ChannelLayer::new(Memory::from(limits))
     }
@@ -37,22 +42,18 @@ impl Subject for InMemory {
 
 /// The contract for one backend, with the attribute that makes a line of it a test.
 macro_rules! contract {
-    ($module:ident: $subject:ident, #[$test:meta]) => {
-        contract! { @lines $module, $subject, $test:
-            an_event_sent_to_a_general_channel_arrives
+    ($module:ident: $subject:ty, #[$test:meta]) => {
+        $crate::layer_contract::contract! { @lines $module, $subject, $test:
             an_event_arrives_with_all_its_values
             events_of_one_sender_arrive_in_order
             a_waiting_receiver_is_woken
             two_inboxes_each_receive_their_own
-            the_fourth_event_is_refused_where_three_may_wait
-            a_pattern_gives_a_channel_its_own_capacity
             fresh_names_are_process_local_and_all_different
             a_name_from_new_channel_can_be_listened_to_again_and_again
             an_inbox_that_has_an_owner_is_not_listened_to
             bad_names_are_refused_by_every_call_with_a_sentence
             what_is_no_event_is_refused_at_its_sender
             competing_listeners_share_the_events_of_a_general_channel
-            a_listener_that_is_dropped_leaves_the_rest_to_the_next
             a_group_send_reaches_its_members_and_nobody_else
             a_group_send_to_nobody_is_no_error
             who_joins_or_leaves_between_two_group_sends_gets_one_of_them
@@ -64,7 +65,6 @@ macro_rules! contract {
             a_full_member_takes_nothing_from_the_others
             the_first_three_group_sends_arrive_where_three_may_wait
             expired_events_are_passed_over_and_younger_ones_arrive
-            expired_events_make_room
             a_member_stays_in_its_group_while_its_inbox_is_open
             a_slow_member_stays_in_its_group
             a_listener_keeps_its_channel_in_its_group
@@ -80,21 +80,41 @@ macro_rules! contract {
             comings_and_goings_lose_and_double_nothing
         }
     };
-    (@lines $module:ident, $subject:ident, $test:meta: $($line:ident)*) => {
+    (@lines $module:ident, $subject:ty, $test:meta: $($line:ident)*) => {
         mod $module {
             $(
                 #[$test]
                 async fn $line() {
-                    super::$line::<super::$subject>().await;
+                    $crate::layer_contract::$line::<$subject>().await;
                 }
             )*
         }
     };
 }
 
-contract! { memory: InMemory, #[tokio::test(start_paused = true)] }
+/// What those promise besides that keep an event until somebody listens.
+macro_rules! keeping_contract {
+    ($module:ident: $subject:ty, #[$test:meta]) => {
+        $crate::layer_contract::contract! { @lines $module, $subject, $test:
+            an_event_sent_to_a_general_channel_arrives
+            the_fourth_event_is_refused_where_three_may_wait
+            a_pattern_gives_a_channel_its_own_capacity
+            a_listener_that_is_dropped_leaves_the_rest_to_the_next
+            expired_events_make_room
+        }
+    };
+}
 
-async fn an_event_sent_to_a_general_channel_arrives<S: Subject>() {
+#[cfg_attr(
+    not(feature = "redis-tests"),
+    expect(unused_imports, reason = "for other backends")
+)]
+pub(crate) use {contract, keeping_contract};
+
+contract! { memory: crate::layer_contract::InMemory, #[tokio::test(start_paused = true)] }
+keeping_contract! { memory_keeps: crate::layer_contract::InMemory, #[tokio::test(start_paused = true)] }
+
+pub(crate) async fn an_event_sent_to_a_general_channel_arrives<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
 
     layer
@@ -108,7 +128,7 @@ async fn an_event_sent_to_a_general_channel_arrives<S: Subject>() {
     assert_eq!(event.get::<String>("text").unwrap(), "Ahoy");
 }
 
-async fn an_event_arrives_with_all_its_values<S: Subject>() {
+pub(crate) async fn an_event_arrives_with_all_its_values<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let value = json!({
@@ -122,7 +142,7 @@ async fn an_event_arrives_with_all_its_values<S: Subject>() {
     assert_eq!(received, value);
 }
 
-async fn events_of_one_sender_arrive_in_order<S: Subject>() {
+pub(crate) async fn events_of_one_sender_arrive_in_order<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
 
@@ -138,7 +158,7 @@ async fn events_of_one_sender_arrive_in_order<S: Subject>() {
     }
 }
 
-async fn a_waiting_receiver_is_woken<S: Subject>() {
+pub(crate) async fn a_waiting_receiver_is_woken<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().clone();
@@ -151,7 +171,7 @@ async fn a_waiting_receiver_is_woken<S: Subject>() {
     assert_eq!(soon(receiver).await.unwrap(), 7);
 }
 
-async fn two_inboxes_each_receive_their_own<S: Subject>() {
+pub(crate) async fn two_inboxes_each_receive_their_own<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let (mut one, mut two) = (layer.open().await.unwrap(), layer.open().await.unwrap());
 
@@ -170,7 +190,7 @@ async fn two_inboxes_each_receive_their_own<S: Subject>() {
     assert_silent(&layer, &mut two).await;
 }
 
-async fn the_fourth_event_is_refused_where_three_may_wait<S: Subject>() {
+pub(crate) async fn the_fourth_event_is_refused_where_three_may_wait<S: Subject>() {
     let layer = S::layer(Limits::default().capacity(3)).await;
     for n in 0..3 {
         layer.send("worker-1", &numbered(n)).await.unwrap();
@@ -189,7 +209,7 @@ async fn the_fourth_event_is_refused_where_three_may_wait<S: Subject>() {
     assert_eq!((channel.as_str(), capacity), ("worker-1", 3));
 }
 
-async fn a_pattern_gives_a_channel_its_own_capacity<S: Subject>() {
+pub(crate) async fn a_pattern_gives_a_channel_its_own_capacity<S: Subject>() {
     let limits = Limits::default()
         .capacity(3)
         .channel_capacity("o?e", 1)
@@ -215,7 +235,7 @@ async fn a_pattern_gives_a_channel_its_own_capacity<S: Subject>() {
     );
 }
 
-async fn fresh_names_are_process_local_and_all_different<S: Subject>() {
+pub(crate) async fn fresh_names_are_process_local_and_all_different<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
 
     let mut names = BTreeSet::new();
@@ -240,7 +260,7 @@ async fn fresh_names_are_process_local_and_all_different<S: Subject>() {
     );
 }
 
-async fn a_name_from_new_channel_can_be_listened_to_again_and_again<S: Subject>() {
+pub(crate) async fn a_name_from_new_channel_can_be_listened_to_again_and_again<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let name = layer.new_channel().await.unwrap();
     layer.group_add("room", name.as_str()).await.unwrap();
@@ -252,7 +272,7 @@ async fn a_name_from_new_channel_can_be_listened_to_again_and_again<S: Subject>(
     }
 }
 
-async fn an_inbox_that_has_an_owner_is_not_listened_to<S: Subject>() {
+pub(crate) async fn an_inbox_that_has_an_owner_is_not_listened_to<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let inbox = layer.open().await.unwrap();
     let channel = inbox.channel().clone();
@@ -268,7 +288,7 @@ async fn an_inbox_that_has_an_owner_is_not_listened_to<S: Subject>() {
     );
 }
 
-async fn bad_names_are_refused_by_every_call_with_a_sentence<S: Subject>() {
+pub(crate) async fn bad_names_are_refused_by_every_call_with_a_sentence<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let event = numbered(1);
     let long = "x".repeat(100);
@@ -296,7 +316,7 @@ async fn bad_names_are_refused_by_every_call_with_a_sentence<S: Subject>() {
     assert!(layer.group_send("specific.a!b", &event).await.is_err());
 }
 
-async fn what_is_no_event_is_refused_at_its_sender<S: Subject>() {
+pub(crate) async fn what_is_no_event_is_refused_at_its_sender<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
@@ -316,7 +336,7 @@ async fn what_is_no_event_is_refused_at_its_sender<S: Subject>() {
     assert_silent(&layer, &mut inbox).await;
 }
 
-async fn competing_listeners_share_the_events_of_a_general_channel<S: Subject>() {
+pub(crate) async fn competing_listeners_share_the_events_of_a_general_channel<S: Subject>() {
     const EVENTS: u64 = 60;
     let layer = S::layer(Limits::default()).await;
     let (done, mut results) = tokio::sync::mpsc::unbounded_channel();
@@ -344,7 +364,7 @@ async fn competing_listeners_share_the_events_of_a_general_channel<S: Subject>()
     assert_eq!(received, (0..EVENTS).collect::<Vec<_>>());
 }
 
-async fn a_listener_that_is_dropped_leaves_the_rest_to_the_next<S: Subject>() {
+pub(crate) async fn a_listener_that_is_dropped_leaves_the_rest_to_the_next<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     for n in 0..2 {
         layer.send("worker-1", &numbered(n)).await.unwrap();
@@ -358,7 +378,7 @@ async fn a_listener_that_is_dropped_leaves_the_rest_to_the_next<S: Subject>() {
     assert_eq!(next_number(&mut second).await, 1);
 }
 
-async fn a_group_send_reaches_its_members_and_nobody_else<S: Subject>() {
+pub(crate) async fn a_group_send_reaches_its_members_and_nobody_else<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut members = Vec::new();
     for _ in 0..3 {
@@ -387,7 +407,7 @@ async fn a_group_send_reaches_its_members_and_nobody_else<S: Subject>() {
     assert_silent(&layer, &mut stranger).await;
 }
 
-async fn a_group_send_to_nobody_is_no_error<S: Subject>() {
+pub(crate) async fn a_group_send_to_nobody_is_no_error<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
 
     let sent = layer.group_send("nobody", &numbered(1)).await.unwrap();
@@ -395,7 +415,7 @@ async fn a_group_send_to_nobody_is_no_error<S: Subject>() {
     assert_eq!((sent.delivered, sent.dropped), (0, 0));
 }
 
-async fn who_joins_or_leaves_between_two_group_sends_gets_one_of_them<S: Subject>() {
+pub(crate) async fn who_joins_or_leaves_between_two_group_sends_gets_one_of_them<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inboxes = Vec::new();
     for _ in 0..3 {
@@ -425,7 +445,7 @@ async fn who_joins_or_leaves_between_two_group_sends_gets_one_of_them<S: Subject
     }
 }
 
-async fn joining_twice_is_joining_once<S: Subject>() {
+pub(crate) async fn joining_twice_is_joining_once<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
@@ -441,7 +461,7 @@ async fn joining_twice_is_joining_once<S: Subject>() {
     assert_silent(&layer, &mut inbox).await;
 }
 
-async fn leaving_a_group_never_joined_is_no_error<S: Subject>() {
+pub(crate) async fn leaving_a_group_never_joined_is_no_error<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
@@ -453,7 +473,7 @@ async fn leaving_a_group_never_joined_is_no_error<S: Subject>() {
     assert_eq!(next_number(&mut inbox).await, 1);
 }
 
-async fn a_channel_may_be_in_many_groups<S: Subject>() {
+pub(crate) async fn a_channel_may_be_in_many_groups<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
@@ -478,7 +498,7 @@ async fn a_channel_may_be_in_many_groups<S: Subject>() {
     assert_silent(&layer, &mut inbox).await;
 }
 
-async fn a_general_channel_may_be_in_a_group<S: Subject>() {
+pub(crate) async fn a_general_channel_may_be_in_a_group<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     layer.group_add("room", "worker-1").await.unwrap();
 
@@ -488,7 +508,7 @@ async fn a_general_channel_may_be_in_a_group<S: Subject>() {
     assert_eq!(next_number(&mut inbox).await, 1);
 }
 
-async fn a_group_send_never_fails_because_of_a_full_channel<S: Subject>() {
+pub(crate) async fn a_group_send_never_fails_because_of_a_full_channel<S: Subject>() {
     let layer = S::layer(Limits::default().capacity(1)).await;
     let mut inboxes = Vec::new();
     for _ in 0..2 {
@@ -509,7 +529,7 @@ async fn a_group_send_never_fails_because_of_a_full_channel<S: Subject>() {
     }
 }
 
-async fn a_full_member_takes_nothing_from_the_others<S: Subject>() {
+pub(crate) async fn a_full_member_takes_nothing_from_the_others<S: Subject>() {
     let layer = S::layer(Limits::default().capacity(2)).await;
     let (slow, mut quick) = (layer.open().await.unwrap(), layer.open().await.unwrap());
     for inbox in [&slow, &quick] {
@@ -528,7 +548,7 @@ async fn a_full_member_takes_nothing_from_the_others<S: Subject>() {
     assert_eq!(slow.lost(), 18);
 }
 
-async fn the_first_three_group_sends_arrive_where_three_may_wait<S: Subject>() {
+pub(crate) async fn the_first_three_group_sends_arrive_where_three_may_wait<S: Subject>() {
     let layer = S::layer(Limits::default().capacity(3)).await;
     let mut inbox = layer.open().await.unwrap();
     layer
@@ -546,56 +566,56 @@ async fn the_first_three_group_sends_arrive_where_three_may_wait<S: Subject>() {
     assert_silent(&layer, &mut inbox).await;
 }
 
-async fn expired_events_are_passed_over_and_younger_ones_arrive<S: Subject>() {
-    let layer = S::layer(Limits::default().expiry(Duration::from_secs(3))).await;
+pub(crate) async fn expired_events_are_passed_over_and_younger_ones_arrive<S: Subject>() {
+    let layer = S::layer(Limits::default().expiry(S::SECOND * 3)).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
     layer.group_add("room", &channel).await.unwrap();
 
     layer.send(&channel, &numbered(0)).await.unwrap();
     layer.group_send("room", &numbered(1)).await.unwrap();
-    S::pass(Duration::from_secs(2)).await;
+    S::pass(S::SECOND * 2).await;
     layer.send(&channel, &numbered(2)).await.unwrap();
     layer.group_send("room", &numbered(3)).await.unwrap();
-    S::pass(Duration::from_secs(2)).await;
+    S::pass(S::SECOND * 2).await;
 
     assert_eq!(next_number(&mut inbox).await, 2);
     assert_eq!(next_number(&mut inbox).await, 3);
     assert_eq!(inbox.lost(), 2);
 
     layer.send(&channel, &numbered(4)).await.unwrap();
-    S::pass(Duration::from_secs(4)).await;
+    S::pass(S::SECOND * 4).await;
     assert_silent(&layer, &mut inbox).await;
 }
 
-async fn expired_events_make_room<S: Subject>() {
-    let layer = S::layer(Limits::default().capacity(1).expiry(Duration::from_secs(3))).await;
+pub(crate) async fn expired_events_make_room<S: Subject>() {
+    let layer = S::layer(Limits::default().capacity(1).expiry(S::SECOND * 3)).await;
     layer.send("worker-1", &numbered(1)).await.unwrap();
     assert!(layer.send("worker-1", &numbered(2)).await.is_err());
 
-    S::pass(Duration::from_secs(4)).await;
+    S::pass(S::SECOND * 4).await;
 
     layer.send("worker-1", &numbered(3)).await.unwrap();
     let mut inbox = layer.listen("worker-1").await.unwrap();
     assert_eq!(next_number(&mut inbox).await, 3);
 }
 
-async fn a_member_stays_in_its_group_while_its_inbox_is_open<S: Subject>() {
-    let layer = S::layer(Limits::default().group_expiry(Duration::from_secs(100))).await;
+pub(crate) async fn a_member_stays_in_its_group_while_its_inbox_is_open<S: Subject>() {
+    let layer = S::layer(Limits::default().group_expiry(S::SECOND * 10)).await;
     let mut inbox = layer.open().await.unwrap();
     layer
         .group_add("room", inbox.channel().as_str())
         .await
         .unwrap();
 
-    S::pass(Duration::from_secs(1_000)).await;
+    S::pass(S::SECOND * 25).await;
     layer.group_send("room", &numbered(1)).await.unwrap();
 
     assert_eq!(next_number(&mut inbox).await, 1);
 }
 
-async fn a_slow_member_stays_in_its_group<S: Subject>() {
-    let layer = S::layer(Limits::default().expiry(Duration::from_secs(3))).await;
+pub(crate) async fn a_slow_member_stays_in_its_group<S: Subject>() {
+    let layer = S::layer(Limits::default().expiry(S::SECOND * 3)).await;
     let mut inbox = layer.open().await.unwrap();
     layer
         .group_add("room", inbox.channel().as_str())
@@ -603,7 +623,7 @@ async fn a_slow_member_stays_in_its_group<S: Subject>() {
         .unwrap();
     layer.group_send("room", &numbered(1)).await.unwrap();
 
-    S::pass(Duration::from_secs(4)).await;
+    S::pass(S::SECOND * 4).await;
     for n in 2..4 {
         layer.group_send("room", &numbered(n)).await.unwrap();
     }
@@ -612,16 +632,16 @@ async fn a_slow_member_stays_in_its_group<S: Subject>() {
     assert_eq!(next_number(&mut inbox).await, 3);
 }
 
-async fn a_listener_keeps_its_channel_in_its_group<S: Subject>() {
+pub(crate) async fn a_listener_keeps_its_channel_in_its_group<S: Subject>() {
     let limits = Limits::default()
-        .expiry(Duration::from_secs(3))
-        .group_expiry(Duration::from_secs(100));
+        .expiry(S::SECOND * 3)
+        .group_expiry(S::SECOND * 10);
     let layer = S::layer(limits).await;
     layer.group_add("room", "worker-1").await.unwrap();
     let mut inbox = layer.listen("worker-1").await.unwrap();
     layer.group_send("room", &numbered(1)).await.unwrap();
 
-    S::pass(Duration::from_secs(101)).await;
+    S::pass(S::SECOND * 11).await;
     for n in 2..4 {
         layer.group_send("room", &numbered(n)).await.unwrap();
     }
@@ -630,7 +650,7 @@ async fn a_listener_keeps_its_channel_in_its_group<S: Subject>() {
     assert_eq!(next_number(&mut inbox).await, 3);
 }
 
-async fn a_dropped_inbox_is_out_of_its_groups<S: Subject>() {
+pub(crate) async fn a_dropped_inbox_is_out_of_its_groups<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let (gone, mut stays) = (layer.open().await.unwrap(), layer.open().await.unwrap());
     for inbox in [&gone, &stays] {
@@ -653,7 +673,7 @@ async fn a_dropped_inbox_is_out_of_its_groups<S: Subject>() {
     assert_eq!(next_number(&mut stays).await, 1);
 }
 
-async fn a_panicking_tasks_inbox_is_out_of_its_groups<S: Subject>() {
+pub(crate) async fn a_panicking_tasks_inbox_is_out_of_its_groups<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let inbox = layer.open().await.unwrap();
     layer
@@ -674,7 +694,7 @@ async fn a_panicking_tasks_inbox_is_out_of_its_groups<S: Subject>() {
     assert_eq!((sent.delivered, sent.dropped), (0, 0));
 }
 
-async fn a_dropped_inbox_can_be_sent_to_without_effect<S: Subject>() {
+pub(crate) async fn a_dropped_inbox_can_be_sent_to_without_effect<S: Subject>() {
     let layer = S::layer(Limits::default().capacity(1)).await;
     let inbox = layer.open().await.unwrap();
     let channel = inbox.channel().clone();
@@ -689,7 +709,7 @@ async fn a_dropped_inbox_can_be_sent_to_without_effect<S: Subject>() {
     assert!(matches!(error, LayerError::Closed(_)), "{error:?}");
 }
 
-async fn a_cancelled_receive_loses_nothing<S: Subject>() {
+pub(crate) async fn a_cancelled_receive_loses_nothing<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
@@ -716,7 +736,7 @@ async fn a_cancelled_receive_loses_nothing<S: Subject>() {
     assert_eq!(received, (0..100).collect::<Vec<u64>>());
 }
 
-async fn a_flush_leaves_a_blank_state<S: Subject>() {
+pub(crate) async fn a_flush_leaves_a_blank_state<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut inbox = layer.open().await.unwrap();
     let channel = inbox.channel().as_str().to_owned();
@@ -750,7 +770,7 @@ impl Lane for CountingLane {
     }
 }
 
-async fn a_lane_is_offered_an_event_once_for_all_its_members<S: Subject>() {
+pub(crate) async fn a_lane_is_offered_an_event_once_for_all_its_members<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let lane = Arc::new(CountingLane::default());
     let mut with_lane = Vec::new();
@@ -783,7 +803,7 @@ async fn a_lane_is_offered_an_event_once_for_all_its_members<S: Subject>() {
     assert_eq!(lane.offers.load(Ordering::SeqCst), 1);
 }
 
-async fn what_a_lane_leaves_goes_to_each_member<S: Subject>() {
+pub(crate) async fn what_a_lane_leaves_goes_to_each_member<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let lane = Arc::new(CountingLane::default());
     let mut members = Vec::new();
@@ -810,7 +830,7 @@ async fn what_a_lane_leaves_goes_to_each_member<S: Subject>() {
     assert_eq!(lane.offers.load(Ordering::SeqCst), 2);
 }
 
-async fn a_send_to_one_channel_passes_its_lane_by<S: Subject>() {
+pub(crate) async fn a_send_to_one_channel_passes_its_lane_by<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let lane = Arc::new(CountingLane::default());
     let mut inbox = layer
@@ -827,7 +847,7 @@ async fn a_send_to_one_channel_passes_its_lane_by<S: Subject>() {
     assert_eq!(lane.offers.load(Ordering::SeqCst), 0);
 }
 
-async fn a_large_group_is_sent_to<S: Subject>() {
+pub(crate) async fn a_large_group_is_sent_to<S: Subject>() {
     let layer = S::layer(Limits::default()).await;
     let mut members = Vec::new();
     for _ in 0..10_000 {
@@ -850,7 +870,7 @@ async fn a_large_group_is_sent_to<S: Subject>() {
 }
 
 /// The core layer of `channels_redis` loses one event in twenty here.
-async fn comings_and_goings_lose_and_double_nothing<S: Subject>() {
+pub(crate) async fn comings_and_goings_lose_and_double_nothing<S: Subject>() {
     const EVENTS: u64 = 500;
     let layer = S::layer(Limits::default()).await;
     let mut stays = layer.open().await.unwrap();

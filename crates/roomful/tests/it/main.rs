@@ -9,6 +9,8 @@ mod examples;
 mod handshake;
 mod layer_contract;
 mod layer_memory;
+#[cfg(feature = "redis-tests")]
+mod layer_redis;
 mod origin;
 mod protocol;
 mod routing;

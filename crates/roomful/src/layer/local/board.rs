@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::by::ByName;
 use super::group::{Group, Groups, Plan};
 use super::mailbox::{Mailbox, Moment, Origin, Outcome, Pushed, Tenure};
-use super::{ChannelName, GroupName, Limits, Open, lock};
+use super::{ChannelName, Limits, Open, Watch, lock};
 use crate::event::Event;
 
 /// How often, at most, a mailbox that no inbox owns is looked at for whether anybody still needs it.
@@ -24,14 +24,11 @@ pub(super) struct Board {
     /// Guards the lookup of mailboxes, not what is in them.
     channels: Mutex<Channels>,
     pub(super) groups: Groups,
-    /// Told of groups that lost their last member otherwise than by `leave`.
-    emptied: Option<Box<Emptied>>,
+    pub(super) watch: Option<Box<dyn Watch>>,
     pub(super) full: AtomicU64,
     pub(super) expired: AtomicU64,
     pub(super) closed: AtomicU64,
 }
-
-pub(super) type Emptied = dyn Fn(&GroupName) + Send + Sync;
 
 #[derive(Default)]
 struct Channels {
@@ -41,13 +38,13 @@ struct Channels {
 }
 
 impl Board {
-    pub(super) fn new(limits: Limits, emptied: Option<Box<Emptied>>) -> Self {
+    pub(super) fn new(limits: Limits, watch: Option<Box<dyn Watch>>) -> Self {
         Self {
             limits,
             process: format!("specific.{}!", random_hex()).into(),
             channels: Mutex::default(),
             groups: Groups::default(),
-            emptied,
+            watch,
             full: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             closed: AtomicU64::new(0),
@@ -93,6 +90,15 @@ impl Board {
             self.leave_all(&mailbox);
             self.free_if_idle(&mailbox, now);
         }
+    }
+
+    pub(super) fn listened(&self) -> Vec<ChannelName> {
+        let channels = lock(&self.channels);
+        let mailboxes = channels.by_name.iter().map(|mailbox| &mailbox.0);
+        mailboxes
+            .filter(|mailbox| mailbox.is_open() && !mailbox.is_owned())
+            .map(|mailbox| mailbox.name.clone())
+            .collect()
     }
 
     pub(super) fn channel_count(&self) -> usize {
@@ -189,9 +195,9 @@ impl Board {
     }
 
     fn report(&self, emptied: impl IntoIterator<Item = Arc<Group>>) {
-        if let Some(tell) = &self.emptied {
+        if let Some(watch) = &self.watch {
             for group in emptied {
-                tell(&group.name);
+                watch.emptied(&group.name);
             }
         }
     }

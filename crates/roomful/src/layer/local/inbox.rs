@@ -56,8 +56,9 @@ impl Inbox {
         let turn = ready!(poll_proceed(cx));
         let (event, expired) = self.mailbox.poll_pop(self.reader, cx);
         self.note(expired);
-        if event.is_ready() {
-            turn.made_progress();
+        match event {
+            Poll::Ready(_) => turn.made_progress(),
+            Poll::Pending => self.switchboard.note_waiting(&self.mailbox),
         }
         event
     }

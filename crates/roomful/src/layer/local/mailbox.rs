@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::by::{AddressHasher, ByAddress, Named};
 use super::group::{Group, Groups};
-use super::{ChannelName, GroupName, Joined, Left, lock};
+use super::{Attention, ChannelName, GroupName, Joined, Left, lock};
 use crate::event::Event;
 use crate::layer::Lane;
 
@@ -140,6 +140,17 @@ impl Mailbox {
     /// Whether somebody here may receive from it.
     pub(super) fn is_open(&self) -> bool {
         self.readers.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn attention(&self) -> Attention {
+        let state = lock(&self.state);
+        let competitors = state.competitors.as_ref();
+        let waits = state.waiter.is_some() || competitors.is_some_and(|it| !it.waiters.is_empty());
+        match self.is_open() {
+            false => Attention::Nobody,
+            true if waits && state.queue.is_empty() => Attention::Waiting,
+            true => Attention::Busy,
+        }
     }
 
     pub(super) fn push(&self, event: &Event, moment: Moment, origin: Origin) -> Pushed {

@@ -58,6 +58,46 @@ pub enum Left {
     Absent,
 }
 
+/// Who is told what this process makes of its groups and of the channels it shares with others.
+///
+/// All of it is called with no lock held, and must not block.
+pub trait Watch: Send + Sync + 'static {
+    /// A group lost its last member here by another way than [`leave`](Switchboard::leave): its inbox was dropped, it
+    /// expired, or all was flushed. By the time one looks the group may have members again, so what counts is
+    /// [`group_len`](Switchboard::group_len).
+    fn emptied(&self, group: &GroupName);
+
+    /// A listener of a shared channel waits, and there is nothing here for it.
+    fn waiting(&self, channel: &ChannelName) {
+        let _ = channel;
+    }
+
+    /// A shared channel lost its last listener here.
+    fn unattended(&self, channel: &ChannelName) {
+        let _ = channel;
+    }
+}
+
+/// A watch that only wants to know of groups.
+struct OnEmptied<F>(F);
+
+impl<F: Fn(&GroupName) + Send + Sync + 'static> Watch for OnEmptied<F> {
+    fn emptied(&self, group: &GroupName) {
+        (self.0)(group);
+    }
+}
+
+/// Who attends to a channel here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// Nobody has it open.
+    Nobody,
+    /// Somebody has, and is busy or has enough to read.
+    Busy,
+    /// Somebody waits for the next event, and there is none here.
+    Waiting,
+}
+
 /// Events that were not delivered, since the switchboard was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,14 +118,15 @@ impl Switchboard {
         }
     }
 
-    /// An empty switchboard that tells when a group lost its last member here by other ways than [`leave`](Self::leave):
-    /// its inbox was dropped, it expired, or all was flushed.
-    ///
-    /// `emptied` is called with no lock held and must not block. By the time it looks the group may have members again,
-    /// so what counts is [`group_len`](Self::group_len).
+    /// An empty switchboard that calls `emptied` where a watch is told of [`Watch::emptied`].
     pub fn watched(limits: Limits, emptied: impl Fn(&GroupName) + Send + Sync + 'static) -> Self {
+        Self::watched_by(limits, OnEmptied(emptied))
+    }
+
+    /// An empty switchboard that tells `watch` what happens.
+    pub fn watched_by(limits: Limits, watch: impl Watch) -> Self {
         Self {
-            board: Arc::new(Board::new(limits, Some(Box::new(emptied)))),
+            board: Arc::new(Board::new(limits, Some(Box::new(watch)))),
         }
     }
 
@@ -236,6 +277,28 @@ impl Switchboard {
         self.board.groups.names()
     }
 
+    /// Who attends to a channel here.
+    pub fn attention(&self, channel: &ChannelName) -> Attention {
+        self.board
+            .find(channel)
+            .map_or(Attention::Nobody, |mailbox| mailbox.attention())
+    }
+
+    /// The shared channels that somebody listens to here.
+    pub fn listened(&self) -> Vec<ChannelName> {
+        self.board.listened()
+    }
+
+    /// Takes what waits unread in a channel, to carry it where it will be read.
+    pub fn take_unread(&self, channel: &ChannelName) -> Vec<Event> {
+        let Some(mailbox) = self.board.find(channel) else {
+            return Vec::new();
+        };
+        let unread = std::iter::from_fn(|| mailbox.try_pop().0).collect();
+        self.board.free_if_idle(&mailbox, Instant::now());
+        unread
+    }
+
     /// How many channels are known here: open, listened to, reserved, in a group, or with events waiting.
     pub fn channel_count(&self) -> usize {
         self.board.channel_count()
@@ -255,10 +318,24 @@ impl Switchboard {
         self.board.flush(Instant::now());
     }
 
+    /// A listener of a shared channel waits for what is not here.
+    fn note_waiting(&self, mailbox: &Mailbox) {
+        if let Some(watch) = &self.board.watch
+            && !mailbox.is_owned()
+        {
+            watch.waiting(&mailbox.name);
+        }
+    }
+
     /// A listener of a shared channel is dropped.
     fn remove_reader(&self, mailbox: &Arc<Mailbox>, reader: u32) {
         mailbox.remove_reader(reader);
         self.board.free_if_idle(mailbox, Instant::now());
+        if let Some(watch) = &self.board.watch
+            && !mailbox.is_open()
+        {
+            watch.unattended(&mailbox.name);
+        }
     }
 }
 
