@@ -7,10 +7,11 @@ pub mod feed;
 pub mod history;
 pub mod http;
 pub mod identity;
+pub mod node;
 pub mod presence;
 pub mod protocol;
 pub mod rate;
 pub mod refusal;
 pub mod room;
 
-pub use app::serve;
+pub use app::{App, serve};

@@ -194,7 +194,7 @@ async fn speak_json(
                         Ok(ClientMessage::Topic { id, text }) => (id, Action::Topic { text }),
                         Ok(ClientMessage::Typing) => {
                             if typing.take().is_ok() {
-                                room.feed().pass(&ServerMessage::Typing { member: attendance.member().clone() });
+                                chat.typing(room, attendance.member());
                             }
                             continue;
                         }
