@@ -16,9 +16,9 @@ const ANNOUNCED_MEMBERS: usize = 200;
 
 impl Room {
     /// Tells who listens here of somebody's coming or going.
-    pub(super) fn announce(&self, message: ServerMessage) {
+    pub(super) fn announce(&self, message: &ServerMessage) {
         if self.presence.count() < ANNOUNCED_MEMBERS {
-            self.feed.pass(&message);
+            self.feed.pass(message);
         }
     }
 }
@@ -75,7 +75,7 @@ impl Drop for Attendance {
         drop(self.room.home.handle().spawn(async move {
             tokio::time::sleep(grace).await;
             if let Some(member) = room.presence.gone(&id, departure) {
-                room.announce(ServerMessage::Left { member });
+                room.announce(&ServerMessage::Left { member });
             }
         }));
     }

@@ -134,7 +134,7 @@ impl Chat {
             }
         };
         if let (Some(change), Some(room)) = (change, rooms.if_open(&room)) {
-            room.announce(match change {
+            room.announce(&match change {
                 Elsewhere::Joined(member) => ServerMessage::Joined { member },
                 Elsewhere::Renamed(member, was) => ServerMessage::Renamed { member, was },
                 Elsewhere::Left(member) => ServerMessage::Left { member },

@@ -91,12 +91,12 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryConfig {
     /// The record. "sqlite:PATH": a file, relative to the directory the server is started in, for one node.
-    /// "postgres://user:password@host/database": a database that several nodes share. "memory": a bounded record that ends
+    /// `"postgres://user:password@host/database"`: a database that several nodes share. "memory": a bounded record that ends
     /// with the process. "none": no record; nothing is numbered, nothing can be caught up with.
     pub url: HistoryUrl,
     /// What an acknowledged message survives. "full": power loss. "normal": the end of the process, however sudden; power loss
     /// may take the last moments with it. "off": the end of the process; power loss may take the whole file (SQLite; with
-    /// PostgreSQL as "normal", which there is synchronous_commit = off).
+    /// PostgreSQL as "normal", which there is `synchronous_commit = off`).
     pub synchronous: Synchronous,
     /// How long messages are kept: a duration such as "90d", or "forever".
     #[serde(with = "TimeOrForever")]

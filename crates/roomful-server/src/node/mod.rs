@@ -250,11 +250,8 @@ impl Node {
                 counters.received.fetch_add(1, Ordering::Relaxed);
             }
             Sender::Foreign(node) => {
-                if counters
-                    .foreign
-                    .fetch_add(1, Ordering::Relaxed)
-                    .is_power_of_two_after()
-                {
+                let before = counters.foreign.fetch_add(1, Ordering::Relaxed);
+                if is_worth_a_line(before) {
                     tracing::error!(
                         node = %node,
                         "a node on this layer keeps another log: what it says is ignored; stop it, or let all use one PostgreSQL"
@@ -273,7 +270,7 @@ impl Node {
     /// Counts an event of another program that could not be, and logs it: all of the first ones, then fewer and fewer.
     pub fn refuse_outsider(&self, room: &str, kind: &str, why: &str) {
         let before = self.inner.counters.refused.fetch_add(1, Ordering::Relaxed);
-        if before.is_power_of_two_after() {
+        if is_worth_a_line(before) {
             tracing::warn!(room.name = %room, event = %kind, refused = before + 1, "an event of another program was not shown: {why}");
         }
     }
@@ -327,14 +324,7 @@ fn nodes() -> GroupName {
     GroupName::parse(NODES).expect("a valid name")
 }
 
-/// For logs that grow quieter: the 1st, 2nd, 4th, 8th… time.
-trait PowerOfTwo {
-    /// Whether one more than this is a power of two.
-    fn is_power_of_two_after(self) -> bool;
-}
-
-impl PowerOfTwo for u64 {
-    fn is_power_of_two_after(self) -> bool {
-        (self + 1).is_power_of_two()
-    }
+/// Whether the next one after `before` others is to be logged: the 1st, 2nd, 4th, 8th… are.
+fn is_worth_a_line(before: u64) -> bool {
+    (before + 1).is_power_of_two()
 }

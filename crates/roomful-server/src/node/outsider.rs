@@ -78,8 +78,8 @@ mod tests {
 
     use super::*;
 
-    fn parsed(event: Value) -> Result<Option<Outsider>, &'static str> {
-        parse(&Event::new(&event).unwrap())
+    fn parsed(event: &Value) -> Result<Option<Outsider>, &'static str> {
+        parse(&Event::new(event).unwrap())
     }
 
     #[test]
@@ -96,17 +96,17 @@ mod tests {
         };
         let lesson =
             json!({"type": "xx.oo", "message": {"type": "websocket.receive", "text": "hi"}});
-        assert_eq!(parsed(lesson), said(None, "x-outside", "outside"));
+        assert_eq!(parsed(&lesson), said(None, "x-outside", "outside"));
         let named = json!({"type": "chat.message", "text": "hi", "id": 7, "name": "System"});
-        assert_eq!(parsed(named), said(Some("7"), "x-outside", "System"));
+        assert_eq!(parsed(&named), said(Some("7"), "x-outside", "System"));
         let from =
             json!({"type": "chat.message", "text": "hi", "from": {"id": "m-1", "name": "Ana"}});
         assert_eq!(
-            parsed(from),
+            parsed(&from),
             said(None, "x-m-1", "Ana"),
             "nobody can speak for a member"
         );
-        assert_eq!(parsed(json!({"type": "other.thing"})), Ok(None));
+        assert_eq!(parsed(&json!({"type": "other.thing"})), Ok(None));
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
                 "from.id",
             ),
         ] {
-            assert!(parsed(event).unwrap_err().contains(why));
+            assert!(parsed(&event).unwrap_err().contains(why));
         }
     }
 }

@@ -40,9 +40,12 @@ struct Here {
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Guards what has changed.
-    waiting: Mutex<AHashMap<(RoomName, Arc<str>), Option<Arc<str>>>>,
+    waiting: Mutex<AHashMap<Who, Option<Arc<str>>>>,
     changed: Notify,
 }
+
+/// A member in a room.
+type Who = (RoomName, Arc<str>);
 
 impl Changes {
     fn add(&self, room: &RoomName, id: &Arc<str>, name: Option<&Arc<str>>) {

@@ -94,6 +94,8 @@ async fn everybody_sees_who_is_here_on_all_nodes() {
     until_members(&one, "123", &["Ana", "Ben"]).await;
     let mut cid = V1::join(&two, "123", "Cid").await;
     assert_eq!(cid.welcome["member_count"], 3);
+    // Who comes and is renamed at once came under the new name, to the other node.
+    assert_eq!(ana.hear("chat.joined").await["member"]["name"], "Cid");
     let listed = one.api().get_json("/api/rooms").await;
     assert_eq!(listed["rooms"][0]["room"], "123");
 

@@ -32,15 +32,17 @@ impl Node {
 
     /// The same, or why it does not start.
     pub(crate) fn try_start(history: &str, cable: &Cable, lease: Duration) -> Result<Self, String> {
-        let mut config = Config::default();
-        config.listen = "127.0.0.1:0".into();
-        config.threads = 1;
+        let mut config = Config {
+            listen: "127.0.0.1:0".into(),
+            threads: 1,
+            presence_grace: Duration::from_millis(100),
+            presence_lease: lease,
+            drain_timeout: Duration::from_secs(2),
+            drain_spread: Duration::ZERO,
+            ..Config::default()
+        };
         config.history.url = history.parse().unwrap();
         config.limits.rate_limits = false;
-        config.presence_grace = Duration::from_millis(100);
-        config.presence_lease = lease;
-        config.drain_timeout = Duration::from_secs(2);
-        config.drain_spread = Duration::ZERO;
         let layer = cable.layer();
         // What does not start is dropped there, too: runtimes must not be, within another.
         let app = thread::spawn(move || {
