@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
@@ -10,16 +11,17 @@ use anyhow::Context as _;
 use axum::body::Body;
 use http::{Request, Response};
 use roomful::origin::{AllowedHosts, AllowedOrigins};
-use roomful::serve::{HttpLimits, Server};
+use roomful::serve::{Home, HttpLimits, Server};
 use roomful::{Backlog, ChannelLayer, Consumer as _, ProtocolTypeRouter, UrlParams, UrlRouter};
 use tower::util::{BoxCloneSyncService, Either};
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::chat::{Chat, ChatLimits, Rooms};
-use crate::config::{Config, HistoryUrl, Overflow, Synchronous};
-use crate::history::{self, History, MemoryOptions, Retention, SqliteOptions};
+use crate::config::{Config, HistoryUrl, LayerUrl, Overflow, Synchronous};
+use crate::history::{self, History, MemoryOptions, PostgresOptions, Retention, SqliteOptions};
 use crate::http::Pages;
 use crate::layer;
+use crate::node::{MakeLayer, Node};
 use crate::protocol::{Limits, RoomName};
 use crate::room::RoomConsumer;
 use crate::status::{Access, Board, StatusConsumer};
@@ -29,41 +31,107 @@ use crate::status::{Access, Board, StatusConsumer};
 /// # Errors
 /// If it cannot start: the address is taken, the history cannot be opened.
 pub fn serve(config: &Config) -> anyhow::Result<()> {
-    let threads = match config.threads {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let server = Server::bind(config.listen.as_str(), threads)
-        .with_context(|| format!("cannot listen on {}", config.listen))?
-        .limits(http_limits(config));
-    let rooms = Arc::new(Rooms::new(server.shards().clone()));
-    let history = open_history(config)?;
-    history.on_commit({
-        let rooms = Arc::clone(&rooms);
-        move |events| rooms.committed(events)
-    });
-    let chat = Chat::new(history, rooms, chat_limits(config));
-    let housekeeping = server.shards().home("housekeeping");
-    let layer = {
-        let _runtime = housekeeping.handle().enter();
-        layer::start(&config.layer)
-    };
-    let application = application(&chat, config, &layer)?;
-    drop(housekeeping.handle().spawn(chat.clone().fill_gaps()));
-
+    let app = App::bind(config, shared_layer(config))?;
     let stop = {
-        let _runtime = housekeeping.handle().enter();
+        let _runtime = app.housekeeping.handle().enter();
         stop_signal().context("cannot listen for signals")?
     };
+    let address = app.local_addr()?;
     // Whoever reads this line may speak to us, and tell us to stop.
-    let address = server.local_addr().context("cannot tell the address")?;
     announce(&format!(
         "roomful: open http://{address}/ · history {} · layer {}",
         config.history.url, config.layer.url
     ));
-    server.run(application, stop, async move { chat.stop().await })?;
-    tracing::info!("stopped: everything acknowledged is stored");
-    Ok(())
+    app.run(stop)
+}
+
+/// A server that listens and is ready to run.
+pub struct App {
+    server: Server,
+    application: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
+    chat: Chat,
+    housekeeping: Home,
+}
+
+impl App {
+    /// Binds the address, opens the history, and meets the other nodes on `layer`, if there is one that is shared.
+    ///
+    /// # Errors
+    /// If the address is taken, the history cannot be opened, or another node keeps another log.
+    pub fn bind(config: &Config, layer: Option<MakeLayer>) -> anyhow::Result<Self> {
+        let threads = match config.threads {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let server = Server::bind(config.listen.as_str(), threads)
+            .with_context(|| format!("cannot listen on {}", config.listen))?
+            .limits(http_limits(config));
+        let shards = server.shards().clone();
+        let rooms = Arc::new(match layer {
+            None => Rooms::new(shards),
+            Some(_) => Rooms::among_nodes(shards),
+        });
+        let history = open_history(config)?;
+        let node = layer.map(|layer| Node::start(layer, history.epoch()));
+        let (node, meeting) = node.transpose()?.unzip();
+        history.on_commit({
+            let (rooms, node) = (Arc::clone(&rooms), node.clone());
+            move |events| {
+                rooms.committed(events);
+                if let Some(node) = &node {
+                    node.publish(events);
+                }
+            }
+        });
+        let chat = Chat::among(history, rooms, chat_limits(config), node.clone());
+        let application = application(&chat, config)?;
+        let housekeeping = server.shards().home("housekeeping");
+        drop(housekeeping.handle().spawn(chat.clone().fill_gaps()));
+        if let (Some(node), Some(meeting)) = (node, meeting) {
+            let gossip = chat.clone().gossip(node.clone(), meeting);
+            drop(node.runtime().spawn(gossip));
+        }
+        Ok(Self {
+            server,
+            application,
+            chat,
+            housekeeping,
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the operating system does not say.
+    pub fn local_addr(&self) -> anyhow::Result<SocketAddr> {
+        self.server.local_addr().context("cannot tell the address")
+    }
+
+    /// What is said in it.
+    pub fn chat(&self) -> &Chat {
+        &self.chat
+    }
+
+    /// Serves until `stop` resolves and everybody is gone.
+    ///
+    /// # Errors
+    /// If a thread cannot be made.
+    pub fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let chat = self.chat;
+        self.server
+            .run(self.application, stop, async move { chat.stop().await })?;
+        tracing::info!("stopped: everything acknowledged is stored");
+        Ok(())
+    }
+}
+
+/// The layer that is shared with other processes, if there is one: alone a server needs none.
+fn shared_layer(config: &Config) -> Option<MakeLayer> {
+    let layer = config.layer.clone();
+    match layer.url {
+        LayerUrl::Memory => None,
+        LayerUrl::Redis(_) => Some(Box::new(move || layer::start(&layer))),
+    }
 }
 
 /// Everything behind one port: pages, the API, and WebSockets on the rooms' own paths.
@@ -73,11 +141,12 @@ pub fn serve(config: &Config) -> anyhow::Result<()> {
 pub fn application(
     chat: &Chat,
     config: &Config,
-    layer: &ChannelLayer,
 ) -> anyhow::Result<BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>> {
+    // Rooms need no layer inside one process: every feed is there.
+    let layer = ChannelLayer::memory();
     let websocket = &config.websocket;
     let consumer = RoomConsumer::new(chat.clone())
-        .into_service(layer)
+        .into_service(&layer)
         // A text may be escaped: six bytes of JSON for one.
         .max_message_bytes(config.limits.message_bytes * 6 + 4096)
         .backlog(backlog(config))
@@ -130,22 +199,32 @@ pub fn application(
 
 fn open_history(config: &Config) -> anyhow::Result<History> {
     let history = &config.history;
+    let synchronous = match history.synchronous {
+        Synchronous::Full => history::Synchronous::Full,
+        Synchronous::Normal => history::Synchronous::Normal,
+        Synchronous::Off => history::Synchronous::Off,
+    };
+    let retention = Retention {
+        age: history.keep_for,
+        events_per_room: history.keep_events,
+        ..Retention::default()
+    };
     Ok(match &history.url {
         HistoryUrl::Sqlite(path) => {
             let options = SqliteOptions {
-                synchronous: match history.synchronous {
-                    Synchronous::Full => history::Synchronous::Full,
-                    Synchronous::Normal => history::Synchronous::Normal,
-                    Synchronous::Off => history::Synchronous::Off,
-                },
-                retention: Retention {
-                    age: history.keep_for,
-                    events_per_room: history.keep_events,
-                    ..Retention::default()
-                },
+                synchronous,
+                retention,
                 ..SqliteOptions::default()
             };
             History::open_sqlite(path, options)?
+        }
+        HistoryUrl::Postgres(url) => {
+            let options = PostgresOptions {
+                synchronous,
+                retention,
+                ..PostgresOptions::default()
+            };
+            History::open_postgres(url.expose(), options)?
         }
         HistoryUrl::Memory => History::memory(MemoryOptions {
             events_per_room: history.memory_events,
@@ -178,6 +257,7 @@ fn chat_limits(config: &Config) -> ChatLimits {
         page: limits.history_page,
         page_max: limits.history_page_max,
         presence_grace: config.presence_grace,
+        presence_lease: config.presence_lease,
         drain_spread: config.drain_spread,
     }
 }

@@ -7,6 +7,7 @@ use std::net::{TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 
 use roomful_server::config::{Config, HistoryUrl, LayerConfig, LayerUrl};
+use roomful_server::history::History;
 
 use crate::logging::one_line;
 use crate::open_files;
@@ -71,8 +72,15 @@ fn listen(address: &str) -> Result<String, String> {
 }
 
 fn history(url: &HistoryUrl) -> Result<String, String> {
-    let HistoryUrl::Sqlite(path) = url else {
-        return Ok(format!("{url} needs nothing"));
+    let path = match url {
+        HistoryUrl::Sqlite(path) => path,
+        HistoryUrl::Postgres(database) => {
+            return match History::look_at_postgres(database.expose()) {
+                Ok(state) => Ok(format!("{database} {state}")),
+                Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+            };
+        }
+        HistoryUrl::Memory | HistoryUrl::None => return Ok(format!("{url} needs nothing")),
     };
     let directory = match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,

@@ -45,7 +45,7 @@ struct Flags {
     /// Where to listen [127.0.0.1:8000].
     #[arg(long, global = true, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// Where rooms are recorded: sqlite:PATH, memory or none [sqlite:roomful.db].
+    /// Where rooms are recorded: sqlite:PATH, postgres://…, memory or none [sqlite:roomful.db].
     #[arg(long, global = true, value_name = "URL")]
     history: Option<String>,
     /// How several processes hear each other: memory, redis://HOST:PORT or redis+pubsub://HOST:PORT [memory].

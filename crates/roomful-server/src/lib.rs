@@ -9,6 +9,7 @@ pub mod history;
 pub mod http;
 pub mod identity;
 pub mod layer;
+pub mod node;
 pub mod presence;
 pub mod protocol;
 pub mod rate;
@@ -16,4 +17,4 @@ pub mod refusal;
 pub mod room;
 pub mod status;
 
-pub use app::serve;
+pub use app::{App, serve};

@@ -49,6 +49,14 @@ impl RoomName {
     }
 }
 
+impl<'de> Deserialize<'de> for RoomName {
+    /// A name that another node wrote.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Combining marks belong to the letters of many scripts (Devanagari, Thai); alone they are no name.
 fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
@@ -112,6 +120,16 @@ pub struct RoomEvent {
     /// Whether the reaction was set (`true`) or taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<bool>,
+}
+
+/// A message that another program said without an id: shown to those who are here now, and not kept. It has no number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unsaved<'a> {
+    /// The message.
+    #[serde(flatten)]
+    pub event: &'a RoomEvent,
+    /// Always `true`.
+    pub unsaved: bool,
 }
 
 /// The kinds of event that are numbered.

@@ -1,4 +1,8 @@
 //! How much in how short a time: a token bucket.
+//!
+//! Buckets are each node's own. A member who speaks on several nodes at once may say as much on each of them: that costs
+//! every node no more than it can bear, and asking the others before each message would cost everybody a round trip. What
+//! must hold over all nodes does not rest on this: ids are one author's once, and numbers have no holes, by the history.
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -13,6 +13,16 @@ use crate::refusal::Refusal;
 /// From this many members on, comings and goings are no longer told one by one: in a full room each of them would cost as
 /// much as a message. Who is here is answered when asked.
 const ANNOUNCED_MEMBERS: usize = 200;
+
+impl Room {
+    /// Tells who listens here of somebody's coming or going.
+    pub(super) fn announce(&self, message: &ServerMessage) {
+        if self.presence.count() < ANNOUNCED_MEMBERS {
+            self.feed.pass(message);
+        }
+    }
+}
+
 /// A connection's presence in a room.
 pub struct Attendance {
     room: Arc<Room>,
@@ -64,10 +74,8 @@ impl Drop for Attendance {
         // The room's own runtime: this may run on a thread that has none, or is about to end.
         drop(self.room.home.handle().spawn(async move {
             tokio::time::sleep(grace).await;
-            if let Some(member) = room.presence.gone(&id, departure)
-                && room.presence.count() < ANNOUNCED_MEMBERS
-            {
-                room.feed.pass(&ServerMessage::Left { member });
+            if let Some(member) = room.presence.gone(&id, departure) {
+                room.announce(&ServerMessage::Left { member });
             }
         }));
     }

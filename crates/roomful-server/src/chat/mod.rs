@@ -2,15 +2,19 @@
 //!
 //! - `rooms`: those that somebody listens to;
 //! - `attendance`: being in one of them;
-//! - `reading`: what a reader or a feed missed.
+//! - `reading`: what a reader or a feed missed;
+//! - `elsewhere`: what other nodes and programs say.
 
 mod attendance;
+mod elsewhere;
 mod reading;
 mod rooms;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ahash::AHashMap;
 use roomful::serve::Home;
 use tokio::sync::watch;
 
@@ -21,6 +25,8 @@ pub use rooms::{Room, Rooms};
 use crate::counters::Counters;
 use crate::history::{Appended, History, HistoryError};
 use crate::identity::{self, Guests};
+use crate::node::{Node, NodeCounts};
+use crate::presence::Presence;
 use crate::protocol::{Action, ErrorCode, EventKind, Limits, Member, RoomEvent, RoomName, You};
 use crate::rate::Rates;
 use crate::refusal::Refusal;
@@ -42,6 +48,8 @@ pub struct ChatLimits {
     pub page_max: usize,
     /// How long a member may be away without having left.
     pub presence_grace: Duration,
+    /// How long a node of which nothing is heard keeps its members.
+    pub presence_lease: Duration,
     /// Over how long members are told to come back when the server stops.
     pub drain_spread: Duration,
 }
@@ -58,6 +66,7 @@ struct Inner {
     rooms: Arc<Rooms>,
     limits: ChatLimits,
     rates: Rates,
+    node: Option<Node>,
     stopping: watch::Sender<bool>,
 }
 
@@ -71,8 +80,18 @@ pub struct Said {
 }
 
 impl Chat {
-    /// A chat over `history`, whose commits go to `rooms`.
+    /// A chat of one node over `history`, whose commits go to `rooms`.
     pub fn new(history: History, rooms: Arc<Rooms>, limits: ChatLimits) -> Self {
+        Self::among(history, rooms, limits, None)
+    }
+
+    /// A chat of a node among others, or of one alone.
+    pub fn among(
+        history: History,
+        rooms: Arc<Rooms>,
+        limits: ChatLimits,
+        node: Option<Node>,
+    ) -> Self {
         let guests = Guests::new(&history.secret()[..]);
         let rates = Rates::new(limits.client.messages_per_second, limits.client.burst);
         let stopping = watch::Sender::new(false);
@@ -83,6 +102,7 @@ impl Chat {
                 rooms,
                 limits,
                 rates,
+                node,
                 stopping,
             }),
         }
@@ -120,12 +140,36 @@ impl Chat {
 
     /// A room, if somebody listens to it.
     pub fn if_open(&self, name: &RoomName) -> Option<Arc<Room>> {
-        self.inner.rooms.lock().get(name).and_then(Weak::upgrade)
+        self.inner.rooms.if_open(name)
+    }
+
+    /// Who is in a room, on all nodes, if anybody is.
+    pub fn presence_in(&self, name: &RoomName) -> Option<Arc<Presence>> {
+        self.inner.rooms.presence_in(name)
+    }
+
+    /// How many members are in which room, on all nodes; rooms without any are left out.
+    pub fn members(&self) -> AHashMap<RoomName, usize> {
+        self.inner.rooms.members()
     }
 
     /// What a member is called in a room it is in.
     pub fn name_in(&self, room: &RoomName, id: &str) -> Option<Arc<str>> {
-        self.if_open(room)?.presence.name_of(id)
+        self.presence_in(room)?.name_of(id)
+    }
+
+    /// This process among others on a channel layer, if it is.
+    pub fn node(&self) -> Option<&Node> {
+        self.inner.node.as_ref()
+    }
+
+    /// What was counted between nodes; all zero but for gaps where there is one alone.
+    pub fn node_counts(&self) -> NodeCounts {
+        let counts = self.inner.node.as_ref().map(Node::counts);
+        NodeCounts {
+            gaps_filled: self.inner.rooms.gaps_filled.load(Ordering::Relaxed),
+            ..counts.unwrap_or_default()
+        }
     }
 
     /// Opens a room to listen to.
@@ -136,6 +180,8 @@ impl Chat {
         let room = self.inner.rooms.room(name);
         room.started
             .get_or_try_init(|| async {
+                // First listen, then read: what is said in between is heard.
+                self.listen_elsewhere(&room).await;
                 let (head, topic) = match self.is_numbered() {
                     true => (
                         self.inner.history.head(name).await?,
@@ -230,7 +276,7 @@ impl Chat {
         Ok(said)
     }
 
-    fn check(&self, action: &Action) -> Result<(), Refusal> {
+    pub(super) fn check(&self, action: &Action) -> Result<(), Refusal> {
         let longest = self.inner.limits.client.message_bytes;
         match action {
             Action::Say { text, .. } | Action::Edit { text, .. } if text.trim().is_empty() => {
@@ -287,8 +333,12 @@ impl Chat {
             on: None,
         };
         self.inner.rooms.room(room).feed.pass_unnumbered(&event);
+        let event = Arc::new(event);
+        if let Some(node) = &self.inner.node {
+            node.publish(std::slice::from_ref(&event));
+        }
         Ok(Said {
-            event: Arc::new(event),
+            event,
             repeated: false,
         })
     }
@@ -303,6 +353,9 @@ impl Chat {
         self.inner.stopping.send_replace(true);
         self.inner.stopping.closed().await;
         self.inner.history.close().await;
+        if let Some(node) = &self.inner.node {
+            node.flush().await;
+        }
     }
 }
 

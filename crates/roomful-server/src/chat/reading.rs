@@ -1,5 +1,7 @@
 //! Reading a room's log: what a reader missed, page by page, and what a feed itself missed.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -10,6 +12,13 @@ use crate::refusal::Refusal;
 
 /// How often the positions of all feeds are compared with the log's: once for a room, however many members it has.
 const POSITION_CHECK: Duration = Duration::from_secs(5);
+/// How long an event may be late before it is read from the log: two nodes that speak in one room overtake each other all
+/// the time.
+const LATE: Duration = Duration::from_millis(20);
+/// How often the log is read for an event that it does not have; then the next comparison of positions goes on.
+const READS: usize = 40;
+/// Rooms whose positions are compared by one question.
+const COMPARED: usize = 1_000;
 /// Events on the newest page, for a reader whose position is not known.
 pub const NEWEST_PAGE: usize = 50;
 
@@ -134,33 +143,47 @@ impl Chat {
             .collect())
     }
 
-    /// Keeps feeds complete: reads from the log what one of them misses, as soon as it notices, and compares all positions
+    /// Keeps feeds complete: reads from the log what one of them misses, as soon as it is late, and compares all positions
     /// with the log now and then. Never ends; dropping it is safe at any time.
     pub async fn fill_gaps(self) {
         let mut check = tokio::time::interval(POSITION_CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let check_all = tokio::select! {
-                () = self.inner.rooms.gap.notified() => false,
-                _ = check.tick() => self.is_numbered(),
-            };
-            for room in self.open_rooms() {
-                if check_all && room.started.initialized() {
-                    // A log that cannot be read now is asked again next time.
-                    let head = self.inner.history.head(&room.name).await;
-                    self.read_until(&room, head.unwrap_or_default()).await;
+            tokio::select! {
+                () = self.inner.rooms.gap.notified() => tokio::time::sleep(LATE).await,
+                _ = check.tick() => if self.is_numbered() {
+                    self.compare_positions().await;
                 }
-                while let Some(until) = room.feed.gap() {
+            }
+            for room in self.open_rooms() {
+                if let Some(until) = room.feed.gap() {
                     self.read_until(&room, until).await;
                 }
             }
         }
     }
 
+    /// Finds feeds that are behind the log without knowing it.
+    async fn compare_positions(&self) {
+        let mut rooms = self.open_rooms();
+        rooms.retain(|room| room.started.initialized());
+        for rooms in rooms.chunks(COMPARED) {
+            let names: Vec<_> = rooms.iter().map(|room| room.name.clone()).collect();
+            // A log that cannot be read now is asked again next time.
+            let heads = self.inner.history.heads(&names).await;
+            for (room, head) in rooms.iter().zip(heads.unwrap_or_default()) {
+                self.read_until(room, head).await;
+            }
+        }
+    }
+
     /// Offers a feed the log's events up to a number that is known to be given.
-    async fn read_until(&self, room: &Room, until: u64) {
-        while room.feed.head() < until {
+    async fn read_until(&self, room: &Arc<Room>, until: u64) {
+        for _ in 0..READS {
             let head = room.feed.head();
+            if head >= until {
+                return;
+            }
             let limit = self.inner.limits.page_max;
             match self.inner.history.after(&room.name, head, limit).await {
                 Ok(page) if page.first > head + 1 => room.feed.skip_to(page.first - 1),
@@ -168,16 +191,25 @@ impl Chat {
                     for event in &page.events {
                         room.feed.offer(event);
                     }
+                    let read = room.feed.head() - head;
+                    self.inner
+                        .rooms
+                        .gaps_filled
+                        .fetch_add(read, Ordering::Relaxed);
                 }
                 Err(error) => {
-                    tracing::warn!(room.name = %room.name, %error, "missing events cannot be read, trying again");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tracing::warn!(room.name = %room.name, %error, "missing events cannot be read, trying again soon");
+                    return;
                 }
             }
             if room.feed.head() == head {
                 // The log does not have it yet; somebody else's commit is on its way.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+        }
+        if room.feed.head() < until {
+            // Far behind: there is more to read, after the other rooms.
+            self.inner.rooms.gap.notify_one();
         }
     }
 }

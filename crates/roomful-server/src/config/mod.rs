@@ -37,7 +37,7 @@ use quantity::{Size, Time, TimeOrForever};
 pub use error::ConfigError;
 pub use load::{ConfigFile, Flag, Loaded, Source, Sources, load};
 pub use secret::{Secret, Secrets};
-pub use url::{HistoryUrl, LayerUrl, hide_secrets};
+pub use url::{HistoryUrl, LayerUrl, PostgresUrl, hide_secrets};
 
 /// Everything that can be set. A value of this type holds sense: it was checked when it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct Config {
     /// How long a member whose last connection is gone still counts as here, so that reloading a page is not leaving.
     #[serde(with = "Time")]
     pub presence_grace: Duration,
+    /// How long another node of which nothing is heard keeps its members, before they count as gone with it.
+    #[serde(with = "Time")]
+    pub presence_lease: Duration,
     /// What is logged, to standard error: error, warn, info, debug or trace, also per module, as in
     /// `"info,roomful_server::history=debug"`. The environment variable `RUST_LOG` wins over every other source.
     #[serde(with = "LogFilter")]
@@ -85,6 +88,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(10),
             drain_spread: Duration::from_secs(5),
             presence_grace: Duration::from_secs(2),
+            presence_lease: Duration::from_secs(15),
             log: "info".into(),
             history: HistoryConfig::default(),
             layer: LayerConfig::default(),
@@ -100,16 +104,18 @@ impl Default for Config {
 /// Where rooms are recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryConfig {
-    /// The record. "sqlite:PATH": a file, relative to the directory the server is started in. "memory": a bounded record that
-    /// ends with the process. "none": no record; nothing is numbered, nothing can be caught up with.
+    /// The record. "sqlite:PATH": a file, relative to the directory the server is started in, for one node.
+    /// `"postgres://user:password@host/database"`: a database that several nodes share. "memory": a bounded record that ends
+    /// with the process. "none": no record; nothing is numbered, nothing can be caught up with.
     pub url: HistoryUrl,
-    /// What an acknowledged message survives (SQLite). "full": power loss. "normal": the end of the process, however sudden;
-    /// power loss may take the last moments with it. "off": the end of the process; power loss may take the whole file.
+    /// What an acknowledged message survives. "full": power loss. "normal": the end of the process, however sudden; power loss
+    /// may take the last moments with it. "off": the end of the process; power loss may take the whole file (SQLite; with
+    /// PostgreSQL as "normal", which there is `synchronous_commit = off`).
     pub synchronous: Synchronous,
-    /// How long messages are kept (SQLite): a duration such as "90d", or "forever".
+    /// How long messages are kept: a duration such as "90d", or "forever".
     #[serde(with = "TimeOrForever")]
     pub keep_for: Option<Duration>,
-    /// How many events, the newest ones, are kept of each room (SQLite): a number, or "unlimited".
+    /// How many events, the newest ones, are kept of each room: a number, or "unlimited".
     #[serde(with = "CountOrUnlimited")]
     pub keep_events: Option<u64>,
     /// How many events, the newest ones, are kept of each room when the record is in memory.

@@ -20,12 +20,25 @@ use super::{Config, ConfigError, Source, hide_secrets};
 #[derive(Clone, Debug)]
 pub(super) struct Settings(Vec<Setting>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Setting {
     /// Dotted: `history.url`.
     key: String,
     value: Value,
     source: Source,
+}
+
+impl fmt::Debug for Setting {
+    /// Secrets hidden.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} = {} ({})",
+            self.key,
+            shown(&self.key, &self.value),
+            self.source
+        )
+    }
 }
 
 impl Default for Settings {

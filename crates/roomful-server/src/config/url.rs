@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum HistoryUrl {
     /// `sqlite:PATH`: a file on this machine.
     Sqlite(PathBuf),
+    /// `postgres://user:password@host/database`: a database that several nodes share.
+    Postgres(PostgresUrl),
     /// `memory`: a bounded record that ends with the process.
     Memory,
     /// `none`: no record.
@@ -32,9 +34,10 @@ impl FromStr for HistoryUrl {
             _ => {}
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err(
-                r#"this version cannot keep history in PostgreSQL, use "sqlite:PATH" and one node"#,
-            );
+            return match url.parse::<tokio_postgres::Config>() {
+                Ok(_) => Ok(Self::Postgres(PostgresUrl(url.into()))),
+                Err(_) => Err(r#"expected "postgres://user:password@host/database""#),
+            };
         }
         // `sqlite://a.db` and `sqlite:///a.db` are other tools' spelling of `sqlite:a.db` and `sqlite:/a.db`.
         let path = url
@@ -44,7 +47,9 @@ impl FromStr for HistoryUrl {
             Some(path) if !path.is_empty() && !path.ends_with('/') && !path.contains('\0') => {
                 Ok(Self::Sqlite(path.into()))
             }
-            _ => Err(r#"expected "sqlite:PATH", such as "sqlite:roomful.db", "memory" or "none""#),
+            _ => Err(
+                r#"expected "sqlite:PATH", such as "sqlite:roomful.db", "postgres://user@host/database", "memory" or "none""#,
+            ),
         }
     }
 }
@@ -53,9 +58,33 @@ impl fmt::Display for HistoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
             Self::Memory => f.write_str("memory"),
             Self::None => f.write_str("none"),
         }
+    }
+}
+
+/// Where a PostgreSQL database is, and how to get in. What is shown of it hides the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Box<str>);
+
+impl PostgresUrl {
+    /// The URL with its password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hide_secrets(&self.0))
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -105,8 +134,12 @@ impl TryFrom<String> for HistoryUrl {
 }
 
 impl From<HistoryUrl> for String {
+    /// As it is read again, with its password: what shows settings hides that.
     fn from(url: HistoryUrl) -> Self {
-        url.to_string()
+        match url {
+            HistoryUrl::Postgres(url) => url.expose().to_owned(),
+            url => url.to_string(),
+        }
     }
 }
 
@@ -182,6 +215,29 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_taken_by_its_url_and_its_password_never_printed() {
+        let url = "postgres://ana:s3cret@db:5433,db2/rooms?sslmode=require";
+        let history: HistoryUrl = url.parse().unwrap();
+
+        let shown = [history.to_string(), format!("{history:?}")];
+        assert!(
+            shown.iter().all(|shown| !shown.contains("s3cret")),
+            "{shown:?}"
+        );
+        assert!(shown[0].contains("db2/rooms"), "{shown:?}");
+        assert_eq!(String::from(history.clone()).parse(), Ok(history));
+
+        for bad in [
+            "postgres:db",
+            "postgres://db/rooms?colour=red",
+            "postgresql://db:port/x",
+        ] {
+            let refused = bad.parse::<HistoryUrl>().unwrap_err();
+            assert!(refused.contains("postgres://user"), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
     fn a_history_that_means_nothing_is_told_what_to_write() {
         for bad in [
             "",
@@ -202,18 +258,6 @@ mod tests {
                 .unwrap_err()
                 .contains(r#""memory""#)
         );
-    }
-
-    #[test]
-    fn what_this_version_cannot_do_yet_is_refused_by_name() {
-        for url in ["postgres://ana:pw@db/rooms", "postgresql://db/rooms"] {
-            assert!(
-                url.parse::<HistoryUrl>()
-                    .unwrap_err()
-                    .contains("PostgreSQL"),
-                "{url}"
-            );
-        }
     }
 
     #[test]

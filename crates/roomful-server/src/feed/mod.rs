@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 pub use cursor::{Cursor, Step};
 
 use crate::counters::Counters;
-use crate::protocol::{EventKind, RoomEvent, ServerMessage};
+use crate::protocol::{EventKind, RoomEvent, ServerMessage, Unsaved};
 
 /// Events kept in memory for readers that are a little behind: long polls between two requests, reconnects.
 const TAIL: usize = 256;
@@ -257,10 +257,24 @@ impl Feed {
 
     /// Hands out a message that has no number, where nothing is numbered (`--history none`).
     pub fn pass_unnumbered(&self, event: &RoomEvent) {
+        self.pass_message(event, to_json(event));
+    }
+
+    /// Hands out a message that has no number where others have one: it is shown live, and not kept.
+    pub fn pass_unsaved(&self, event: &RoomEvent) {
+        self.pass_message(
+            event,
+            to_json(&Unsaved {
+                event,
+                unsaved: true,
+            }),
+        );
+    }
+
+    fn pass_message(&self, event: &RoomEvent, json: ByteString) {
         if let Some(text) = &event.text {
             self.send(&self.plain, || Message::text(text.as_str()));
         }
-        let json = to_json(event);
         self.pass_to_streams(&json);
         self.send(&self.json, || Message::Text(json));
     }

@@ -145,6 +145,55 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// The URL of a PostgreSQL database means nothing, or this machine cannot follow it.
+    #[error(
+        "`{url}` is no PostgreSQL database that can be spoken to: write it as postgres://user:password@host/database"
+    )]
+    PostgresUrl {
+        /// The URL, its secret hidden.
+        url: Arc<str>,
+        /// Why.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// PostgreSQL cannot be reached, or refused.
+    #[error("the history `{url}` cannot be opened")]
+    Postgres {
+        /// The URL, its secret hidden.
+        url: Arc<str>,
+        /// Why.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// A PostgreSQL database that cannot hold text of every script.
+    #[error(
+        "the database of `{url}` is in {encoding}: make one in UTF8 (createdb --encoding=UTF8 --template=template0)"
+    )]
+    Encoding {
+        /// The URL, its secret hidden.
+        url: Arc<str>,
+        /// What it is in.
+        encoding: String,
+    },
+    /// A later version of Roomful was there.
+    #[error(
+        "the tables in `{url}` were made by a newer roomful (schema {found}, this one knows {known}): start that version"
+    )]
+    NewerPostgres {
+        /// The URL, its secret hidden.
+        url: Arc<str>,
+        /// The schema it has.
+        found: i32,
+        /// The newest schema this version knows.
+        known: i32,
+    },
+    /// The operating system gives no thread to work in.
+    #[error("the history has no thread to work in")]
+    Thread {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// SQLite refused.
     #[error("the history `{}` cannot be opened", path.display())]
     Sqlite {

@@ -6,11 +6,11 @@
 //!
 //! What every store promises:
 //!
-//! - *Acknowledged means stored.* [`History::append`] resolves when its transaction is committed, for SQLite also flushed.
+//! - *Acknowledged means stored.* [`History::append`] resolves when its transaction is committed and flushed (unless set otherwise).
 //! - *Saying is idempotent.* One author's client id is one event: a repeat gets the same number and stores nothing, whatever
 //!   the repeated action says. The memory for repeats reaches as far back as the log is kept.
-//! - *Shown means stored.* Whoever subscribed with [`History::on_commit`] hears new events after their commit, in the order
-//!   of their numbers, before their authors hear the acknowledgement.
+//! - *Shown means stored.* Whoever subscribed with [`History::on_commit`] hears this process's new events after their commit, in
+//!   the order of their numbers, before their authors hear the acknowledgement.
 //! - *Deleted means gone.* The text of a deleted message, and of all its edits, is wiped from the log too. A reader that
 //!   replays meets the message, and its edits, with an empty text (which no living message has), and later, always, the
 //!   `chat.deleted` that says why. Readers end with the same list whether they were there or not.
@@ -19,9 +19,10 @@
 //!   from a number that now means something else: `UPDATE store SET epoch = lower(hex(randomblob(8)))`.
 //!
 //! ```text
-//! History ─┬─ sqlite/  one writer thread, grouped commits; reader threads     one node, survives everything
-//!          ├─ memory/  a bounded log in the process                            ends with the process
-//!          └─ none     numbers nothing                                         live only
+//! History ─┬─ sqlite/    one writer thread, grouped commits; reader threads   one node, survives everything
+//!          ├─ postgres/  grouped commits under row locks; readers             several nodes, survives everything
+//!          ├─ memory/    a bounded log in the process                         ends with the process
+//!          └─ none       numbers nothing                                      live only
 //! ```
 
 mod clock;
@@ -29,6 +30,7 @@ mod entry;
 mod error;
 mod listeners;
 mod memory;
+mod postgres;
 mod sqlite;
 
 use std::fmt;
@@ -40,11 +42,13 @@ use crate::protocol::{Action, Member, MessageView, ReactionView, RoomEvent, Room
 pub use clock::Clock;
 pub use error::{HistoryError, OpenError};
 pub use memory::MemoryOptions;
+pub use postgres::PostgresOptions;
 pub use sqlite::{Retention, SqliteOptions, Synchronous};
 
 use entry::{Authority, Entry};
 use listeners::Listeners;
 use memory::Memory;
+use postgres::Postgres;
 use sqlite::Sqlite;
 
 /// A handle to the record; clones share it.
@@ -58,6 +62,7 @@ pub struct History {
 #[derive(Clone)]
 enum Store {
     Sqlite(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
     Memory(Arc<Memory>),
     None,
 }
@@ -124,6 +129,30 @@ impl History {
             listeners,
             store: Store::Sqlite(Arc::new(sqlite)),
         })
+    }
+
+    /// The record in a PostgreSQL database, which several nodes share: numbers, ids, epoch and secret are the same for all of
+    /// them. Its tables are made where they are missing and brought up to date where they are old, in the schema `roomful`.
+    /// Blocks until that is done.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with the database and what to do.
+    pub fn open_postgres(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
+        let listeners = Listeners::default();
+        let (postgres, identity) = Postgres::open(url, options, listeners.clone())?;
+        Ok(Self {
+            identity: Arc::new(identity),
+            listeners,
+            store: Store::Postgres(Arc::new(postgres)),
+        })
+    }
+
+    /// Says whether [`open_postgres`](Self::open_postgres) would succeed, and what it would find, without changing anything.
+    ///
+    /// # Errors
+    /// As it.
+    pub fn look_at_postgres(url: &str) -> Result<&'static str, OpenError> {
+        postgres::look(url)
     }
 
     /// A bounded record that ends with the process.
@@ -220,6 +249,7 @@ impl History {
         };
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.append(entry).await,
+            Store::Postgres(postgres) => postgres.append(entry).await,
             Store::Memory(memory) => memory.append(&entry),
             Store::None => Err(HistoryError::NoHistory),
         }
@@ -238,6 +268,7 @@ impl History {
     ) -> Result<EventsPage, HistoryError> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.after(room, after, limit).await,
+            Store::Postgres(postgres) => postgres.after(room, after, limit).await,
             Store::Memory(memory) => memory.after(room, after, limit),
             Store::None => Err(HistoryError::NoHistory),
         }
@@ -258,6 +289,7 @@ impl History {
     ) -> Result<Vec<MessageView>, HistoryError> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.messages_before(room, before, limit).await,
+            Store::Postgres(postgres) => postgres.messages_before(room, before, limit).await,
             Store::Memory(memory) => memory.messages_before(room, before, limit),
             Store::None => Err(HistoryError::NoHistory),
         }
@@ -270,6 +302,7 @@ impl History {
     pub async fn message(&self, room: &RoomName, seq: u64) -> Result<MessageView, HistoryError> {
         let found = match &self.store {
             Store::Sqlite(sqlite) => sqlite.message(room, seq).await?,
+            Store::Postgres(postgres) => postgres.message(room, seq).await?,
             Store::Memory(memory) => memory.message(room, seq)?,
             Store::None => return Err(HistoryError::NoHistory),
         };
@@ -281,9 +314,19 @@ impl History {
     /// # Errors
     /// As [`after`](Self::after).
     pub async fn head(&self, room: &RoomName) -> Result<u64, HistoryError> {
+        let heads = self.heads(std::slice::from_ref(room)).await?;
+        Ok(heads.first().copied().unwrap_or(0))
+    }
+
+    /// The newest number in each of `rooms`, in their order, by one question to the store.
+    ///
+    /// # Errors
+    /// As [`after`](Self::after).
+    pub async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, HistoryError> {
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.head(room).await,
-            Store::Memory(memory) => memory.head(room),
+            Store::Sqlite(sqlite) => sqlite.heads(rooms).await,
+            Store::Postgres(postgres) => postgres.heads(rooms).await,
+            Store::Memory(memory) => rooms.iter().map(|room| memory.head(room)).collect(),
             Store::None => Err(HistoryError::NoHistory),
         }
     }
@@ -295,6 +338,7 @@ impl History {
     pub async fn topic(&self, room: &RoomName) -> Result<String, HistoryError> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.topic(room).await,
+            Store::Postgres(postgres) => postgres.topic(room).await,
             Store::Memory(memory) => memory.topic(room),
             Store::None => Err(HistoryError::NoHistory),
         }
@@ -307,6 +351,7 @@ impl History {
     pub async fn rooms(&self, limit: usize) -> Result<Vec<RoomSummary>, HistoryError> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.rooms(limit).await,
+            Store::Postgres(postgres) => postgres.rooms(limit).await,
             Store::Memory(memory) => memory.rooms(limit),
             Store::None => Err(HistoryError::NoHistory),
         }
@@ -320,16 +365,18 @@ impl History {
     pub async fn ready(&self) -> Result<(), HistoryError> {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.ready().await,
+            Store::Postgres(postgres) => postgres.ready().await,
             Store::Memory(memory) => memory.ready(),
             Store::None => Ok(()),
         }
     }
 
-    /// Refuses new work, finishes what was taken, and returns when the file is whole and free for another process. Calling it
+    /// Refuses new work, finishes what was taken, and returns when the store is whole and free for another process. Calling it
     /// again waits for the same end.
     pub async fn close(&self) {
         match &self.store {
             Store::Sqlite(sqlite) => sqlite.close().await,
+            Store::Postgres(postgres) => postgres.close().await,
             Store::Memory(memory) => memory.close(),
             Store::None => {}
         }
@@ -341,6 +388,7 @@ impl fmt::Debug for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.store {
             Store::Sqlite(_) => "sqlite",
+            Store::Postgres(_) => "postgres",
             Store::Memory(_) => "memory",
             Store::None => "none",
         };

@@ -4,6 +4,7 @@ use axum::extract::State;
 
 use super::error::HttpError;
 use crate::chat::Chat;
+use crate::node::Node;
 use crate::refusal::Refusal;
 
 /// `GET /healthz`: the process answers.
@@ -17,5 +18,9 @@ pub(super) async fn ready(State(chat): State<Chat>) -> Result<&'static str, Http
         return Err(HttpError(Refusal::stopping()));
     }
     chat.history().ready().await?;
-    Ok("ready\n")
+    // Without its layer a node still serves its own people, and all it says reaches everybody over the history.
+    match chat.node().is_none_or(Node::is_reachable) {
+        true => Ok("ready\n"),
+        false => Ok("ready, but the channel layer cannot be reached\n"),
+    }
 }

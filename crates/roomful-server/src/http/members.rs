@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -38,12 +37,7 @@ pub(super) struct RoomInfo {
 
 /// `GET /api/rooms`: rooms with people in them first, then those that spoke last.
 pub(super) async fn rooms(State(chat): State<Chat>) -> Result<Json<RoomList>, HttpError> {
-    let mut here: AHashMap<RoomName, usize> = chat
-        .open_rooms()
-        .iter()
-        .map(|room| (room.name().clone(), room.presence().count()))
-        .collect();
-    here.retain(|_, members| *members > 0);
+    let mut here = chat.members();
     let mut rooms = Vec::new();
     let epoch = chat.history().epoch();
     if epoch.is_some() {
@@ -91,8 +85,8 @@ pub(super) async fn room(
         false => (0, String::new()),
     };
     let members = chat
-        .if_open(&name)
-        .map_or(0, |room| room.presence().count());
+        .presence_in(&name)
+        .map_or(0, |presence| presence.count());
     Ok(Json(RoomInfo {
         room: name,
         epoch: chat.history().epoch(),
@@ -115,12 +109,8 @@ pub(super) async fn members(
     State(chat): State<Chat>,
     RoomPath(name): RoomPath,
 ) -> Json<MemberList> {
-    let room = chat.if_open(&name);
-    let (count, members) = match &room {
-        Some(room) => (
-            room.presence().count(),
-            room.presence().members(MAX_MEMBERS),
-        ),
+    let (count, members) = match chat.presence_in(&name) {
+        Some(presence) => (presence.count(), presence.members(MAX_MEMBERS)),
         None => (0, Vec::new()),
     };
     Json(MemberList {

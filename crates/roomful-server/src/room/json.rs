@@ -129,11 +129,7 @@ fn hear(
         Ok(ClientMessage::Topic { id, text }) => (id, Action::Topic { text }),
         Ok(ClientMessage::Typing) => {
             if typing.take().is_ok() {
-                let member = attendance.member().clone();
-                attendance
-                    .room()
-                    .feed()
-                    .pass(&ServerMessage::Typing { member });
+                chat.typing(attendance.room(), attendance.member());
             }
             return Ok(None);
         }

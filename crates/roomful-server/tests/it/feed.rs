@@ -227,6 +227,7 @@ async fn miss_and_read(rooms: Arc<Rooms>, told: usize) {
         page: 2,
         page_max: 2,
         presence_grace: Duration::ZERO,
+        presence_lease: Duration::MAX,
         drain_spread: Duration::ZERO,
     };
     let chat = Chat::new(history.clone(), Arc::clone(&rooms), limits);

@@ -2,11 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod attacks;
+#[cfg(feature = "postgres-tests")]
+mod cluster;
 mod embed;
 mod feed;
 mod history;
 mod http;
 mod modes;
+mod nodes;
 mod plain;
 mod status;
 mod stop;

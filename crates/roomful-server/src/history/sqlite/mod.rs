@@ -201,10 +201,13 @@ impl Sqlite {
             .filter(|message| message.seq == seq))
     }
 
-    pub(super) async fn head(&self, room: &RoomName) -> Result<u64, HistoryError> {
-        let room = room.clone();
-        self.read(move |connection| reader::head(connection, &room))
-            .await
+    pub(super) async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, HistoryError> {
+        let rooms = rooms.to_vec();
+        self.read(move |connection| {
+            let heads = rooms.iter().map(|room| reader::head(connection, room));
+            heads.collect()
+        })
+        .await
     }
 
     pub(super) async fn topic(&self, room: &RoomName) -> Result<String, HistoryError> {

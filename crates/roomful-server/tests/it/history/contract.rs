@@ -10,7 +10,12 @@ use roomful_server::protocol::{Action, EventKind, RoomEvent};
 use super::{Fixture, Voice, edit, member, messages, react, room, say, until};
 
 macro_rules! contract {
-    ($($promise:ident)*) => { contract!(@ sqlite $($promise)*); contract!(@ memory $($promise)*); };
+    ($($promise:ident)*) => {
+        contract!(@ sqlite $($promise)*);
+        contract!(@ memory $($promise)*);
+        #[cfg(feature = "postgres-tests")]
+        contract!(@ postgres $($promise)*);
+    };
     (@ $store:ident $($promise:ident)*) => {
         mod $store {
             $(

@@ -4,12 +4,16 @@ mod contract;
 mod durability;
 mod memory;
 mod model;
+#[cfg(feature = "postgres-tests")]
+mod postgres;
 mod sqlite;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "postgres-tests")]
+use roomful_server::history::PostgresOptions;
 use roomful_server::history::{
     Appended, Clock, History, HistoryError, MemoryOptions, SqliteOptions,
 };
@@ -21,6 +25,8 @@ struct Fixture {
     history: History,
     clock: HandClock,
     _directory: Option<TempDir>,
+    #[cfg(feature = "postgres-tests")]
+    _server: Option<Arc<crate::support::Postgres>>,
 }
 
 impl Fixture {
@@ -35,6 +41,8 @@ impl Fixture {
             history: History::open_sqlite(&directory.path().join("rooms.db"), options).unwrap(),
             clock,
             _directory: Some(directory),
+            #[cfg(feature = "postgres-tests")]
+            _server: None,
         }
     }
 
@@ -51,6 +59,24 @@ impl Fixture {
             history: History::memory(options),
             clock,
             _directory: None,
+            #[cfg(feature = "postgres-tests")]
+            _server: None,
+        }
+    }
+
+    #[cfg(feature = "postgres-tests")]
+    fn postgres(keep: Option<u64>) -> Self {
+        let (server, clock) = (crate::support::Postgres::shared(), HandClock::default());
+        let mut options = PostgresOptions {
+            clock: clock.clock(),
+            ..PostgresOptions::default()
+        };
+        options.retention.events_per_room = keep;
+        Self {
+            history: History::open_postgres(&server.database(), options).unwrap(),
+            clock,
+            _directory: None,
+            _server: Some(server),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Api, soon};
+use super::{Api, Listening, soon};
 
 /// A running server; it is killed when the test ends.
 pub(crate) struct Server {
@@ -167,6 +167,12 @@ impl Server {
             history: std::mem::take(&mut self.history),
             settings: std::mem::take(&mut self.settings),
         }
+    }
+}
+
+impl Listening for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Server, soon};
+use super::{Listening, soon};
 
 /// An open WebSocket.
 pub(crate) struct Socket {
@@ -18,17 +18,17 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Connects, offering subprotocols.
-    pub(crate) async fn open(server: &Server, path: &str, offered: &[&str]) -> Self {
+    pub(crate) async fn open(server: &impl Listening, path: &str, offered: &[&str]) -> Self {
         Self::try_open(server, path, offered).await.unwrap()
     }
 
     /// Connects; the status of the answer where the server refuses.
     pub(crate) async fn try_open(
-        server: &Server,
+        server: &impl Listening,
         path: &str,
         offered: &[&str],
     ) -> Result<Self, u16> {
-        let mut request = format!("ws://{}{path}", server.address)
+        let mut request = format!("ws://{}{path}", server.address())
             .into_client_request()
             .unwrap();
         if !offered.is_empty() {
@@ -52,7 +52,7 @@ impl Socket {
     }
 
     /// Joins a room as plain text.
-    pub(crate) async fn plain(server: &Server, room: &str) -> Self {
+    pub(crate) async fn plain(server: &impl Listening, room: &str) -> Self {
         Self::open(server, &format!("/room/{room}/"), &[]).await
     }
 

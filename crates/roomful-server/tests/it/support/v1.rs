@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Server, Socket};
+use super::{Listening, Socket};
 
 /// A member of a room.
 pub(crate) struct V1 {
@@ -17,7 +17,7 @@ pub(crate) struct V1 {
 
 impl V1 {
     /// Connects without a hello.
-    pub(crate) async fn open(server: &Server, room: &str) -> Self {
+    pub(crate) async fn open(server: &impl Listening, room: &str) -> Self {
         let socket = Socket::open(server, &format!("/room/{room}/"), &["roomful.v1"]).await;
         assert_eq!(socket.subprotocol.as_deref(), Some("roomful.v1"));
         Self {
@@ -28,12 +28,12 @@ impl V1 {
     }
 
     /// Joins a room under a name.
-    pub(crate) async fn join(server: &Server, room: &str, name: &str) -> Self {
+    pub(crate) async fn join(server: &impl Listening, room: &str, name: &str) -> Self {
         Self::join_with(server, room, json!({ "name": name })).await
     }
 
     /// Joins a room with this hello; the first answer must be the welcome.
-    pub(crate) async fn join_with(server: &Server, room: &str, mut hello: Value) -> Self {
+    pub(crate) async fn join_with(server: &impl Listening, room: &str, mut hello: Value) -> Self {
         let mut client = Self::open(server, room).await;
         hello["type"] = "chat.hello".into();
         client.send(&hello).await;

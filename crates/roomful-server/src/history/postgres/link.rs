@@ -1,0 +1,193 @@
+//! A connection that comes back: opened when it is needed, given up when it fails, and not tried again too often.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::StoreError;
+use crate::history::Synchronous;
+
+/// How long connecting, and one piece of work, may take. Who waits longer is told to try again.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a database that could not be reached is left alone; doubled up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+
+/// Told to every session. A node that was cut off must not keep rows locked until TCP gives up on it. Our statements all
+/// want an index: with fresh tables the planner has no statistics yet, and plans that are kept would read whole tables.
+const SETTINGS: &str = "\
+    SET statement_timeout = '5s'; SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '5s'; \
+    SET client_encoding = 'UTF8'; SET jit = off; \
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;";
+
+/// Where the database is, and how to speak to it.
+struct Address {
+    config: Config,
+    tls: MakeRustlsConnect,
+    synchronous: Synchronous,
+}
+
+/// A connection that comes back.
+pub(super) struct Link {
+    address: Arc<Address>,
+    session: Option<Session>,
+    /// Before this the database is not tried again.
+    not_before: Option<Instant>,
+    pause: Duration,
+}
+
+/// An open connection.
+pub(super) struct Session {
+    pub(super) client: Client,
+    statements: HashMap<&'static str, Statement>,
+    driver: AbortHandle,
+}
+
+impl Link {
+    pub(super) fn new(
+        mut config: Config,
+        tls: MakeRustlsConnect,
+        synchronous: Synchronous,
+    ) -> Self {
+        if config.get_application_name().is_none() {
+            config.application_name("roomful");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(PATIENCE / 2);
+        }
+        config
+            .keepalives_idle(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_secs(10));
+        Self::at(Arc::new(Address {
+            config,
+            tls,
+            synchronous,
+        }))
+    }
+
+    fn at(address: Arc<Address>) -> Self {
+        Self {
+            address,
+            session: None,
+            not_before: None,
+            pause: PAUSES[0],
+        }
+    }
+
+    /// Another connection to the same database.
+    pub(super) fn another(&self) -> Self {
+        Self::at(Arc::clone(&self.address))
+    }
+
+    /// Does `work` on an open connection. A connection that turns out to be broken is replaced, once; so `work` must be
+    /// something that may be done twice.
+    pub(super) async fn run<T>(
+        &mut self,
+        work: &impl AsyncFn(&mut Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let was_open = self.session.is_some();
+        match self.attempt(work).await {
+            Err(error) if was_open && error.is_cut() => self.attempt(work).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt<T>(
+        &mut self,
+        work: &impl AsyncFn(&mut Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.connect().await?,
+        };
+        let outcome = timeout(PATIENCE, work(&mut session)).await;
+        let outcome = outcome.unwrap_or(Err(StoreError::Silent(PATIENCE)));
+        // After any failure a new connection is the shortest way to a known state.
+        if outcome.is_ok() {
+            self.session = Some(session);
+        }
+        outcome
+    }
+
+    async fn connect(&mut self) -> Result<Session, StoreError> {
+        if self.not_before.is_some_and(|time| Instant::now() < time) {
+            return Err(StoreError::Away);
+        }
+        let outcome = timeout(PATIENCE, Session::open(&self.address)).await;
+        let outcome = outcome.unwrap_or(Err(StoreError::Silent(PATIENCE)));
+        if outcome.is_ok() {
+            (self.not_before, self.pause) = (None, PAUSES[0]);
+        } else {
+            self.not_before = Some(Instant::now() + self.pause);
+            self.pause = (self.pause * 2).min(PAUSES[1]);
+        }
+        outcome
+    }
+}
+
+impl Session {
+    async fn open(address: &Address) -> Result<Self, StoreError> {
+        let (client, connection) = address.config.connect(address.tls.clone()).await?;
+        let driver = tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the history ended");
+            }
+        });
+        let session = Self {
+            client,
+            statements: HashMap::new(),
+            driver: driver.abort_handle(),
+        };
+        session.client.batch_execute(SETTINGS).await?;
+        let commits = match address.synchronous {
+            // What the server's owner chose may be more than a flush.
+            Synchronous::Full => {
+                "SELECT set_config('synchronous_commit', 'on', false) \
+                 WHERE current_setting('synchronous_commit') = 'off'"
+            }
+            Synchronous::Normal | Synchronous::Off => "SET synchronous_commit = off",
+        };
+        session.client.batch_execute(commits).await?;
+        Ok(session)
+    }
+
+    /// A statement that is parsed once in a connection's life.
+    pub(super) async fn statement(&mut self, sql: &'static str) -> Result<Statement, StoreError> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        self.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    pub(super) async fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query(&statement, values).await?)
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.execute(&statement, values).await?)
+    }
+}
+
+impl Drop for Session {
+    /// With its driver goes the connection, and with that a transaction that was open.
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}

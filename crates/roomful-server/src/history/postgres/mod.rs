@@ -1,0 +1,290 @@
+//! The record in PostgreSQL, shared by several nodes.
+//!
+//! ```text
+//! append ──▶ queue ──▶ writer: everything that waits is one transaction ──▶ listeners ──▶ acknowledgements
+//! after, messages_before, … ──▶ queues ──▶ readers, each with a connection of its own
+//! ```
+//!
+//! Numbers have no holes however many nodes write: a batch locks the rows of its rooms, in the order of their names, and
+//! holds them to its commit. So the order of numbers is the order of commits, and nobody waits for somebody who waits for
+//! them. While one commit is on its way the next batch gathers, as with SQLite.
+//!
+//! Connections come back by themselves (`link`). While the database is away everything is refused as retryable.
+//! All of it runs on one thread with a runtime of its own: whoever asks may be on any.
+
+mod batch;
+mod error;
+mod link;
+mod migrate;
+mod open;
+mod reader;
+mod retention;
+mod rows;
+mod write;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc as std_mpsc;
+use std::thread;
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::LocalSet;
+
+use super::{
+    Appended, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
+    Retention, RoomName, RoomSummary, Synchronous,
+};
+use crate::protocol::Action;
+
+use error::StoreError;
+use link::{Link, Session};
+use retention::Pruner;
+use writer::{Request, Writer};
+
+pub(super) use open::look;
+
+/// Actions that may wait for the writer: a few seconds' worth at full load.
+const WRITES: usize = 16_384;
+/// Bytes of text that may wait for the writer.
+const WRITE_BYTES: usize = 64 << 20;
+/// Reads that may wait for one reader.
+const READS: usize = 2_048;
+/// Readers, each with a connection: short reads go on beside long ones.
+const READERS: usize = 4;
+/// Rooms that may wait to be pruned; a room that finds no place is told of again when it has grown.
+const DUE: usize = 1_024;
+
+/// How a record in PostgreSQL is kept.
+#[derive(Clone, Debug, Default)]
+pub struct PostgresOptions {
+    /// What an acknowledgement survives: with [`Full`](Synchronous::Full) what the server's `synchronous_commit` says, but at
+    /// least its power loss; with the others the end of our process, while its last moments may be lost with the server's.
+    pub synchronous: Synchronous,
+    /// How long events are kept. Nodes that share a record should agree; each of them enforces its own.
+    pub retention: Retention,
+    /// Where dates come from.
+    pub clock: Clock,
+}
+
+/// One read, which answers by itself.
+type Read = Box<dyn for<'a> FnOnce(&'a mut Link) -> LocalBoxFuture<'a, ()> + Send>;
+
+/// The handle; the thread ends when it is dropped or closed, and what was taken is finished first.
+pub(super) struct Postgres {
+    writes: mpsc::Sender<Request>,
+    /// Bytes of text that wait for the writer.
+    waiting: Arc<AtomicUsize>,
+    readers: Vec<mpsc::Sender<Read>>,
+    closed: AtomicBool,
+    /// Closed when the thread has ended.
+    ended: watch::Receiver<()>,
+}
+
+impl Postgres {
+    /// Connects, brings the schema up to date and starts. Blocks until that is done.
+    pub(super) fn open(
+        url: &str,
+        options: PostgresOptions,
+        listeners: Listeners,
+    ) -> Result<(Self, Identity), OpenError> {
+        let (running, ended) = watch::channel(());
+        let (opened, opening) = std_mpsc::sync_channel(1);
+        let (writes, requests) = mpsc::channel(WRITES);
+        let (readers, reads): (Vec<_>, Vec<_>) = (0..READERS).map(|_| mpsc::channel(READS)).unzip();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let work = Work {
+            requests,
+            waiting: Arc::clone(&waiting),
+            reads,
+            listeners,
+        };
+        let failed = |source| OpenError::Thread { source };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let url = url.to_owned();
+        thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || {
+                let _running = running;
+                LocalSet::new().block_on(&runtime, async move {
+                    match open::open(&url, &options).await {
+                        // Whoever asked may have gone.
+                        Err(error) => drop(opened.send(Err(error))),
+                        Ok((link, identity)) => {
+                            drop(opened.send(Ok(identity)));
+                            work.run(link, options).await;
+                        }
+                    }
+                });
+            })
+            .map_err(failed)?;
+        let identity = opening.recv().expect("the thread answers before it ends")?;
+        let postgres = Self {
+            writes,
+            waiting,
+            readers,
+            closed: AtomicBool::new(false),
+            ended,
+        };
+        Ok((postgres, identity))
+    }
+
+    pub(super) async fn append(&self, entry: Entry) -> Result<Appended, HistoryError> {
+        let bytes = match &entry.action {
+            Action::Say { text, .. } | Action::Edit { text, .. } | Action::Topic { text } => {
+                text.len()
+            }
+            Action::Delete { .. } | Action::React { .. } => 0,
+        };
+        let (answer, answered) = oneshot::channel();
+        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let pushed = if waiting > 0 && waiting + bytes > WRITE_BYTES {
+            // One always fits, however large.
+            Err(HistoryError::Overloaded)
+        } else {
+            self.push(Request::Append(entry, bytes, answer))
+        };
+        if let Err(error) = pushed {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(error);
+        }
+        answered.await.unwrap_or(Err(HistoryError::Closed))
+    }
+
+    fn push(&self, request: Request) -> Result<(), HistoryError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(HistoryError::Closed);
+        }
+        self.writes.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => HistoryError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => HistoryError::Closed,
+        })
+    }
+
+    pub(super) async fn after(
+        &self,
+        room: &RoomName,
+        after: u64,
+        limit: usize,
+    ) -> Result<EventsPage, HistoryError> {
+        let room = room.clone();
+        self.read(async move |session| reader::after(session, &room, after, limit).await)
+            .await
+    }
+
+    pub(super) async fn messages_before(
+        &self,
+        room: &RoomName,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<MessageView>, HistoryError> {
+        let room = room.clone();
+        self.read(async move |session| reader::messages_before(session, &room, before, limit).await)
+            .await
+    }
+
+    pub(super) async fn message(
+        &self,
+        room: &RoomName,
+        seq: u64,
+    ) -> Result<Option<MessageView>, HistoryError> {
+        let newest = self
+            .messages_before(room, Some(seq.saturating_add(1)), 1)
+            .await?;
+        Ok(newest
+            .into_iter()
+            .next()
+            .filter(|message| message.seq == seq))
+    }
+
+    pub(super) async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, HistoryError> {
+        let rooms = rooms.to_vec();
+        self.read(async move |session| reader::heads(session, &rooms).await)
+            .await
+    }
+
+    pub(super) async fn topic(&self, room: &RoomName) -> Result<String, HistoryError> {
+        let room = room.clone();
+        self.read(async move |session| reader::topic(session, &room).await)
+            .await
+    }
+
+    pub(super) async fn rooms(&self, limit: usize) -> Result<Vec<RoomSummary>, HistoryError> {
+        self.read(async move |session| reader::rooms(session, limit).await)
+            .await
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), HistoryError> {
+        self.read(async |session| reader::ready(session).await)
+            .await?;
+        let (answer, answered) = oneshot::channel();
+        self.push(Request::Ready(answer))?;
+        answered.await.unwrap_or(Err(HistoryError::Closed))
+    }
+
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        // An error says that the writer is gone, which is what is waited for.
+        let _ = self.writes.send(Request::Close).await;
+        let _ = self.ended.clone().changed().await;
+    }
+
+    /// Has `read` run by the reader that has the least to do.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl AsyncFn(&mut Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, HistoryError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(HistoryError::Closed);
+        }
+        let (answer, answered) = oneshot::channel();
+        let read: Read = Box::new(move |link| {
+            Box::pin(async move {
+                // Whoever asked may have gone.
+                let _ = answer.send(link.run(&read).await.map_err(HistoryError::unavailable));
+            })
+        });
+        let reader = self.readers.iter().max_by_key(|reader| reader.capacity());
+        let reader = reader.expect("there are readers");
+        reader.try_send(read).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => HistoryError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => HistoryError::Closed,
+        })?;
+        answered.await.unwrap_or(Err(HistoryError::Closed))
+    }
+}
+
+/// What the thread does.
+struct Work {
+    requests: mpsc::Receiver<Request>,
+    waiting: Arc<AtomicUsize>,
+    reads: Vec<mpsc::Receiver<Read>>,
+    listeners: Listeners,
+}
+
+impl Work {
+    /// Works until the handle is closed or gone. Reads that are under way then have no end.
+    async fn run(self, link: Link, options: PostgresOptions) {
+        for mut reads in self.reads {
+            let mut link = link.another();
+            tokio::task::spawn_local(async move {
+                while let Some(read) = reads.recv().await {
+                    read(&mut link).await;
+                }
+            });
+        }
+        let (due, rooms) = mpsc::channel(DUE);
+        if let Some(pruner) = Pruner::new(&options.retention, options.clock.clone()) {
+            tokio::task::spawn_local(pruner.run(link.another(), rooms));
+        }
+        let keep = options.retention.events_per_room;
+        Writer::new(link, options.clock, self.listeners, self.waiting)
+            .telling(keep, due)
+            .run(self.requests)
+            .await;
+    }
+}
