@@ -59,7 +59,7 @@ pub(crate) fn check(config: &Config) -> Vec<Finding> {
     vec![
         finding("listen", listen(&config.listen).into()),
         finding("history", history(&config.history.url).into()),
-        finding("layer", layer(&config.layer).into()),
+        finding("layer", layer(&config.layer)),
         finding("open files", open_files(config.limits.connections)),
     ]
 }
@@ -94,18 +94,24 @@ fn history(url: &HistoryUrl) -> Result<String, String> {
     Ok(format!("{} {state}", path.display()))
 }
 
-fn layer(config: &LayerConfig) -> Result<String, String> {
+/// A layer that is away keeps nobody from starting: each node serves its own people meanwhile.
+fn layer(config: &LayerConfig) -> Outcome {
     if config.url == LayerUrl::Memory {
-        return Ok("memory needs nothing".into());
+        return Outcome::Good("memory needs nothing".into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start a runtime: {error}"))?;
-    let opened = runtime.block_on(roomful_server::layer::open(config));
-    opened
-        .map(|_| format!("{} answers", config.url))
-        .map_err(|error| format!("{error:#}"))
+        .build();
+    let opened = match runtime {
+        Ok(runtime) => runtime.block_on(roomful_server::layer::open(config)),
+        Err(error) => return Outcome::Bad(format!("cannot start a runtime: {error}")),
+    };
+    match opened {
+        Ok(_) => Outcome::Good(format!("{} answers", config.url)),
+        Err(error) => Outcome::Short(format!(
+            "{error:#}; it would start, and hear others once that is there"
+        )),
+    }
 }
 
 /// Makes a file and takes it away again: permissions alone do not tell of full disks and read-only mounts.
