@@ -104,8 +104,9 @@ async fn enter(
     let attendance = chat
         .attend(&room, member, chat.limits().presence_grace)
         .map_err(|full| unavailable(&full))?;
-    socket.accept().await?;
+    // Seated first: who is answered hears everything from then on.
     let seat = room.feed().join_plain(&socket.sender());
+    socket.accept().await?;
     Ok(Some(Box::new(Present {
         attendance,
         speaks: Dialect::Plain,
