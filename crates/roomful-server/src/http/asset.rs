@@ -14,21 +14,72 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 use rust_embed::EmbeddedFile;
+use sha2::{Digest as _, Sha256};
+
+use super::{bare, pack};
 
 /// What is compressed stays so, under the hash of its content: the files of one binary, each once. A debug build reads
 /// them from the folder, and one that was edited has another hash.
 static COMPRESSED: LazyLock<Mutex<AHashMap<[u8; 32], Bytes>>> = LazyLock::new(Mutex::default);
 
+/// Files as they are sent, by path: those that there are, and the parts of the packs below.
+static READY: LazyLock<Mutex<AHashMap<String, Asset>>> = LazyLock::new(Mutex::default);
+
+/// The pages whose files come in packs.
+const PACKED: [&str; 1] = ["room"];
+
+/// A file as it is sent.
+#[derive(Clone)]
+pub(super) struct Asset {
+    content: Bytes,
+    hash: [u8; 32],
+}
+
+impl Asset {
+    /// The file at this path below `/assets/`, where there is one; `read` reads a file of the page.
+    pub(super) fn find(path: &str, read: &impl Fn(&str) -> Option<EmbeddedFile>) -> Option<Self> {
+        let lock = || READY.lock().unwrap_or_else(PoisonError::into_inner);
+        // A debug build reads the folder each time: what was edited is seen at once.
+        if !cfg!(debug_assertions)
+            && let Some(known) = lock().get(path)
+        {
+            return Some(known.clone());
+        }
+        let content = content(path, read)?;
+        let hash = Sha256::digest(&content).into();
+        let asset = Self { content, hash };
+        lock().insert(path.to_owned(), asset.clone());
+        Some(asset)
+    }
+}
+
+fn content(path: &str, read: &impl Fn(&str) -> Option<EmbeddedFile>) -> Option<Bytes> {
+    let text = |path: &str| String::from_utf8(read(path)?.data.into_owned()).ok();
+    let kind = path.rsplit('.').next();
+    if let Some((page, file)) = pack::parts(path).filter(|(page, _)| PACKED.contains(page)) {
+        let packed = match kind {
+            Some("js") => pack::script(page, file, &text),
+            Some("css") => pack::style(file, &text),
+            _ => return None,
+        };
+        return packed.ok().map(Bytes::from);
+    }
+    match kind {
+        Some("js") => text(path).map(|source| Bytes::from(bare::script(&source))),
+        Some("css") => text(path).map(|source| Bytes::from(bare::style(&source))),
+        _ => read(path).map(|file| Bytes::from(file.data.into_owned())),
+    }
+}
+
 /// The answer to a request with these headers.
-pub(super) fn answer(path: &str, file: EmbeddedFile, request: &HeaderMap) -> Response {
+pub(super) fn answer(path: &str, asset: &Asset, request: &HeaderMap) -> Response {
     let gzip = accepts_gzip(request);
-    let hash = file.metadata.sha256_hash();
-    let tag = tag(&hash, gzip);
+    let tag = tag(&asset.hash, gzip);
     let known = has(request, &tag);
     let mut response = match (known, gzip) {
         (true, _) => Response::new(Body::empty()),
-        (false, true) => Response::new(Body::from(compressed(hash, &file.data))),
-        (false, false) => Response::new(Body::from(file.data)),
+        (false, true) => Response::new(Body::from(compressed(asset.hash, &asset.content))),
+        (false, false) => Response::new(Body::from(asset.content.clone())),
     };
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

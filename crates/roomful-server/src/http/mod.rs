@@ -1,11 +1,13 @@
 //! The room over HTTP: pages, polling, long polling, event streams, and saying something by POST.
 
 mod asset;
+mod bare;
 mod error;
 mod events;
 mod health;
 mod members;
 mod messages;
+mod pack;
 mod page;
 
 use axum::Router;

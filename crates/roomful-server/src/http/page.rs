@@ -7,7 +7,8 @@ use http::{HeaderMap, StatusCode, Uri};
 use rust_embed::RustEmbed;
 
 use super::error::HttpError;
-use super::{RoomPath, asset};
+use super::asset::{self, Asset};
+use super::RoomPath;
 use crate::protocol::ErrorCode;
 
 /// Nothing from elsewhere, nothing inline, no markup from text.
@@ -63,10 +64,10 @@ pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
 }
 
 fn file(path: &str, headers: &HeaderMap) -> Response {
-    let Some(file) = Web::get(path) else {
+    let Some(asset) = Asset::find(path, &Web::get) else {
         return HttpError::new(ErrorCode::NotFound, "there is no such file").into_response();
     };
-    let mut response = asset::answer(path, file, headers);
+    let mut response = asset::answer(path, &asset, headers);
     response
         .headers_mut()
         .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
