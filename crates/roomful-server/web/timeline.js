@@ -51,7 +51,11 @@ export class Timeline {
   #lines = new Map();
   /** @type {number | null} above which message the unread ones begin */
   #unreadLine = null;
+  /** How many came since the last frame: many messages at once cost one layout. */
+  #undrawn = 0;
   #frame = 0;
+  /** Where the scroller stood. */
+  #top = 0;
 
   /** @param {Conversation} conversation @param {Names} names */
   constructor(conversation, names) {
@@ -87,15 +91,10 @@ export class Timeline {
     const unread = !own && !message.topic && !(seen && this.#following);
     // Who looks away gets one line, where they stopped; who reads further up a new one each time they leave the end.
     if (unread && (this.#unreadLine === null || (seen && this.#unread === 0))) this.#moveLine(message);
-    const wasDrawnToEnd = this.#to === this.#conversation.messages.length - 1;
-    if (wasDrawnToEnd && (this.#following || this.#to - this.#from < DRAWN_AT_MOST)) {
-      this.#to += 1;
-      this.#insertAtEnd(this.#draw(this.#to - 1));
-      if (this.#following) this.#trimTop();
-    }
+    this.#undrawn += 1;
     if (!this.#following && unread) this.#unread += 1;
     if (own && !this.#following) this.toEnd();
-    this.#place();
+    else this.#nextFrame();
   }
 
   /** A message reads differently now. @param {MessageView} message */
@@ -142,8 +141,9 @@ export class Timeline {
 
   toEnd() {
     const { length } = this.#conversation.messages;
-    if (this.#to < length) this.#drawUpTo(length);
     this.#following = true;
+    this.#drawFresh();
+    if (this.#to < length) this.#drawUpTo(length);
     this.#unread = 0;
     this.#keepPlace();
     this.#place();
@@ -189,7 +189,24 @@ export class Timeline {
     this.#list.replaceChildren(...this.#pending.values());
     this.#items.clear();
     this.#from = this.#to = to;
+    this.#undrawn = 0;
     this.#extendUp(count);
+  }
+
+  /** Those that came are drawn, if they follow on what is drawn; further up, only as many as there is room for. */
+  #drawFresh() {
+    const { length } = this.#conversation.messages;
+    const followsOn = this.#to === length - this.#undrawn;
+    this.#undrawn = 0;
+    if (!followsOn) return;
+    if (this.#following && length - this.#to > DRAWN_AT_MOST) return this.#drawUpTo(length, DRAWN_AT_MOST);
+    while (this.#to < length && (this.#following || this.#to - this.#from < DRAWN_AT_MOST)) {
+      this.#to += 1;
+      this.#insertAtEnd(this.#draw(this.#to - 1));
+    }
+    if (!this.#following) return;
+    this.#trimTop();
+    this.#forget();
   }
 
   /** @param {number} index */
@@ -227,6 +244,9 @@ export class Timeline {
       this.#undraw(this.#from);
       this.#from += 1;
     }
+  }
+
+  #forget() {
     if (this.#conversation.messages.length <= KEPT_AT_MOST) return;
     const forgotten = this.#conversation.forget(KEPT_AT_MOST / 2);
     this.#from -= forgotten;
@@ -280,7 +300,7 @@ export class Timeline {
   #showLater() {
     const { messages } = this.#conversation;
     const { scrollTop } = this.#scroller;
-    for (let i = 0; i < PAGE && this.#to < messages.length; i += 1) {
+    for (let i = 0; i < PAGE && this.#to < messages.length - this.#undrawn; i += 1) {
       this.#to += 1;
       this.#insertAtEnd(this.#draw(this.#to - 1));
     }
@@ -292,21 +312,31 @@ export class Timeline {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const below = scrollHeight - scrollTop - clientHeight;
-    const drawnToEnd = this.#to === this.#conversation.messages.length;
-    this.#following = drawnToEnd && below < AT_END_PX;
+    const drawnToEnd = this.#to + this.#undrawn === this.#conversation.messages.length;
+    // Where the list grew and nobody moved up, the end is still what they want to see.
+    const movedUp = scrollTop < this.#top;
+    this.#top = scrollTop;
+    this.#following = drawnToEnd && (below < AT_END_PX || (this.#following && !movedUp));
     if (this.#following) this.#unread = 0;
     if (!drawnToEnd && below < NEAR_EDGE_PX) this.#showLater();
     if (scrollTop < NEAR_EDGE_PX && !this.#following && (this.#from > 0 || !this.#atBeginning)) void this.#showEarlier();
     this.#place();
   }
 
-  /** At the end of the list, or of the frame: many messages at once cost one layout. */
-  #keepPlace() {
-    if (!this.#following || this.#frame !== 0) return;
+  #nextFrame() {
+    if (this.#frame !== 0) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
+      if (this.#undrawn > 0) {
+        this.#drawFresh();
+        this.#place();
+      }
       if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     });
+  }
+
+  #keepPlace() {
+    if (this.#following) this.#nextFrame();
   }
 
   #place() {

@@ -34,20 +34,36 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       test(`the room has no accessibility violation: ${where}`, async () => {
         const room = `axe-${colorScheme}-${width}-${locale}`;
         await world.server.post(room, "from somebody else, with a link: https://example.org/");
+        await world.server.post(room, "@Ana **b** *i* ~~s~~ `c`\n> quoted\n- one\n- two\n```\na long line of code, and on and on it goes, further than the page\n```");
+        await world.server.post(room, "/me waves");
         const page = await world.browser.visit(roomUrl(world.server.url, room), options);
         await live(page);
+        await page.locator("#people li").first().waitFor({ state: "attached" });
         await page.click("#send");
         await page.fill("#text", "an own message\n第二行 🎉");
         await page.click("#send");
         await page.waitForSelector(".own:not(.pending)");
         await choose(page, "from somebody else", "👍");
         await page.waitForSelector(".reaction");
+        await page.locator("#text").pressSequentially("/");
+        await page.getByRole("listbox").waitFor();
+        assert.deepEqual(await violations(page), []);
+        await page.fill("#text", "");
         await page.click("#topic");
         await page.fill("#new-topic", "what we read this month");
         assert.deepEqual(await violations(page), []);
         await page.keyboard.press("Enter");
         await page.waitForSelector(".topic-line");
         assert.deepEqual(await violations(page), []);
+
+        await page.click("#settings");
+        assert.deepEqual(await violations(page), []);
+        await page.keyboard.press("Escape");
+        await page.fill("#text", "/help");
+        await page.click("#send");
+        await page.waitForSelector("#help");
+        assert.deepEqual(await violations(page), []);
+        await page.keyboard.press("Escape");
 
         await page.locator(".own .more").last().click();
         await page.getByRole("menu").waitFor();
