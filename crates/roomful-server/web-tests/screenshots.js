@@ -84,7 +84,7 @@ try {
       await page.context().setOffline(true);
       await page.waitForSelector("#state[data-phase=offline]");
       await page.fill("#text", "See you on Saturday!");
-      await page.press("#text", "Enter");
+      await page.click("#send");
     });
     await picture("forced.png", english, { viewport: { width: 1180, height: 860 }, forcedColors: "active" });
   }

@@ -42,6 +42,7 @@ const naming = new Naming({
     room.rename(chosen);
   },
 });
+names.mine = naming.name;
 const room = new Room({ room: name, name: naming.name, transport });
 const conversation = new Conversation();
 const timeline = new Timeline(conversation, names);
@@ -152,7 +153,7 @@ timeline.onplace = (count, away) => {
 };
 
 byId("jump", HTMLButtonElement).addEventListener("click", () => timeline.toEnd());
-byId("settings", HTMLButtonElement).addEventListener("click", async () => (await later()).openSettings(byId("settings", HTMLButtonElement)));
+byId("settings", HTMLButtonElement).addEventListener("click", () => open((page) => page.openSettings(byId("settings", HTMLButtonElement))));
 for (const id of ["copy", "empty-copy"]) byId(id, HTMLButtonElement).addEventListener("click", () => void copyLink(""));
 byId("messages", HTMLOListElement).addEventListener("click", clicked);
 addEventListener("hashchange", showAddressed);
@@ -176,7 +177,7 @@ function clicked(event) {
   const id = control.closest("li[data-id]")?.getAttribute("data-id") ?? "";
   switch (control.dataset.do) {
     case "menu":
-      return message && void later().then((page) => page.openMenu(control, message));
+      return message && open((page) => page.openMenu(control, message));
     case "react":
       return message && toggleReaction(message, control.dataset.emoji ?? "");
     case "show":
@@ -204,6 +205,11 @@ function later() {
   loading ??= import("./later.js").then(({ Later }) => new Later({ room, names, naming, composer, say, actions, show: (seq) => void timeline.show(seq) }));
   loading.catch(() => (loading = null));
   return loading;
+}
+
+/** @param {(page: Later) => void} what */
+function open(what) {
+  later().then(what, () => toast(t("load_failed")));
 }
 
 /** Others said something. @param {MessageView} message */

@@ -80,7 +80,7 @@ export class Timeline {
     const unread = messages.find(({ seq, topic }) => seq > readUpTo && !topic);
     if (unread) this.#moveLine(unread);
     if (line !== undefined && messages.length > 0) this.#lines.set(messages[0].seq, line);
-    this.#atBeginning = messages.length < PAGE;
+    this.#atBeginning = messages.length < PAGE || messages[0].seq === 1;
     this.#drawUpTo(messages.length);
     this.toEnd();
   }
@@ -276,7 +276,7 @@ export class Timeline {
     const fresh = this.#conversation.prepend(await this.older(oldest, limit));
     this.#from += fresh.length;
     this.#to += fresh.length;
-    this.#atBeginning = fresh.length < limit;
+    this.#atBeginning = fresh.length < limit || fresh[0].seq === 1;
     return fresh.length > 0;
   }
 

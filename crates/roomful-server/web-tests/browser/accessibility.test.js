@@ -77,3 +77,26 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     }
   }
 }
+
+for (const [what, options, prepare] of /** @type {const} */ ([
+  ["text twice as large", { viewport: { width: 640, height: 800 } }, () => (document.documentElement.style.fontSize = "200%")],
+  ["a page from right to left", { viewport: { width: 375, height: 720 } }, () => (document.documentElement.dir = "rtl")],
+  ["forced colours and no motion", { forcedColors: "active", reducedMotion: "reduce" }, () => null],
+])) {
+  test(`the room keeps everything in reach: ${what}`, async () => {
+    const room = `reach-${what.replaceAll(" ", "-")}`;
+    await world.server.post(room, "שלום! **bold** `code` https://a-rather-long-address.example/with/many/parts/to/it");
+    const page = await world.browser.visit(roomUrl(world.server.url, room), { name: "Ana", ...options });
+    await live(page);
+    await page.evaluate(prepare);
+    await page.waitForSelector("#messages .text");
+    for (const id of ["topic", "copy", "people-button", "settings", "text", "send"]) {
+      const box = await page.locator(`#${id}`).boundingBox();
+      const { width, height } = /** @type {{ width: number, height: number }} */ (page.viewportSize());
+      const inside = box !== null && box.x >= 0 && box.y >= 0 && box.x + box.width <= width + 1 && box.y + box.height <= height + 1;
+      assert.ok(inside, `#${id}: ${JSON.stringify(box)}`);
+    }
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false);
+    assert.deepEqual(await violations(page), []);
+  });
+}

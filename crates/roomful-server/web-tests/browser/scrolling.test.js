@@ -6,12 +6,9 @@ import { suite } from "../support/suite.js";
 const world = suite();
 const COUNT = 2_000;
 
-/** @param {string} room @param {number} from @param {number} to */
+/** In order, where the order of the texts counts. @param {string} room @param {number} from @param {number} to */
 async function post(room, from, to) {
-  for (let at = from; at <= to; at += 50) {
-    const some = Array.from({ length: Math.min(50, to - at + 1) }, (_, index) => `message ${at + index}`);
-    for (const text of some) await world.server.post(room, text);
-  }
+  for (let at = from; at <= to; at += 1) await world.server.post(room, `message ${at}`);
 }
 
 /** @param {import("playwright-core").Page} page which messages are drawn */
@@ -36,7 +33,9 @@ const look = (page, hidden) =>
   }, hidden);
 
 test("scrolling back through 2,000 messages and down again keeps the place, and at most 400 in the page", async () => {
-  await post("long", 1, COUNT);
+  for (let sent = 0; sent < COUNT; sent += 50) {
+    await Promise.all(Array.from({ length: 50 }, () => world.server.post("long", "one of many")));
+  }
   const page = await world.browser.visit(roomUrl(world.server.url, "long"), { name: "Ana" });
   await live(page);
   await page.waitForSelector(`li[data-seq="${COUNT}"]`);
@@ -110,7 +109,7 @@ test("on the next visit a line says where reading stopped", async () => {
   const page = await world.browser.visit(url, { name: "Ana" });
   await live(page);
   await look(page, true);
-  await page.goto("about:blank");
+  await page.goto(world.server.url);
   await post("visits", 3, 4);
   await page.goto(url);
   await live(page);
@@ -119,7 +118,7 @@ test("on the next visit a line says where reading stopped", async () => {
 });
 
 test("every time says its full date, and each day has a heading", async () => {
-  const page = await world.browser.visit("about:blank", { name: "Ana", timezoneId: "Europe/Lisbon" });
+  const page = await world.browser.visit(world.server.url, { name: "Ana", timezoneId: "Europe/Lisbon" });
   await world.server.post("days", "old");
   await world.server.post("days", "new");
   await page.route("**/messages?*", async (route) => {
@@ -130,6 +129,8 @@ test("every time says its full date, and each day has a heading", async () => {
   });
   await page.goto(roomUrl(world.server.url, "days"));
   await message(page, "old").waitFor();
-  assert.equal(await message(page, "old").locator(".time").getAttribute("title"), "Thursday 29 February 2024 at 12:34:56");
-  assert.deepEqual(await page.locator("h2.day").allTextContents(), ["Thursday 29 February 2024", "Today"]);
+  assert.match((await message(page, "old").locator(".time").getAttribute("title")) ?? "", /^Thursday,? 29 February 2024 at 12:34:56$/);
+  const [day, today] = await page.locator("h2.day").allTextContents();
+  assert.match(day, /^Thursday,? 29 February 2024$/);
+  assert.equal(today, "Today");
 });
