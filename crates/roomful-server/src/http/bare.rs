@@ -37,7 +37,9 @@ pub(super) fn script(source: &str) -> String {
         };
         let (token, after) = rest.split_at(length);
         if length == first.len_utf8() && first.is_whitespace() {
-            out.gap = out.gap.max(if first == '\n' { Gap::Line } else { Gap::Space });
+            out.gap = out
+                .gap
+                .max(if first == '\n' { Gap::Line } else { Gap::Space });
         } else {
             out.push(token);
         }
@@ -62,7 +64,12 @@ pub(super) fn style(source: &str) -> String {
 fn push_lines(out: &mut String, text: &str) {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         // Space before a colon, and around signs, has a meaning in selectors and in `calc()`.
-        out.push_str(&line.replace(": ", ":").replace(", ", ",").replace(" {", "{"));
+        out.push_str(
+            &line
+                .replace(": ", ":")
+                .replace(", ", ",")
+                .replace(" {", "{"),
+        );
         out.push('\n');
     }
 }
@@ -181,15 +188,33 @@ mod tests {
     #[test]
     fn comments_and_spaces_go_and_the_program_stays() {
         for (source, wanted) in [
-            ("/** What.\n * For. */\n\nconst a = 1; // one\n  f(a, b);\n", "const a=1;\nf(a,b);\n"),
+            (
+                "/** What.\n * For. */\n\nconst a = 1; // one\n  f(a, b);\n",
+                "const a=1;\nf(a,b);\n",
+            ),
             ("f(/** @type {T} */ (x), /* y */ y);", "f((x),y);\n"),
-            ("const u = \"https://a // b\", v = '/* c */';", "const u=\"https://a // b\",v='/* c */';\n"),
-            ("`a  ${ b + `c  ${ { d : 1 }.d }  // e` }  /* f */`  + g", "`a  ${b+`c  ${{d:1}.d}  // e`}  /* f */`+g\n"),
-            ("x = a / b / c; y = /[/*]  \\/ /u.test(z) / 2;", "x=a/b/c;y=/[/*]  \\/ /u.test(z)/2;\n"),
+            (
+                "const u = \"https://a // b\", v = '/* c */';",
+                "const u=\"https://a // b\",v='/* c */';\n",
+            ),
+            (
+                "`a  ${ b + `c  ${ { d : 1 }.d }  // e` }  /* f */`  + g",
+                "`a  ${b+`c  ${{d:1}.d}  // e`}  /* f */`+g\n",
+            ),
+            (
+                "x = a / b / c; y = /[/*]  \\/ /u.test(z) / 2;",
+                "x=a/b/c;y=/[/*]  \\/ /u.test(z)/2;\n",
+            ),
             ("return /a  b/;\ncase /c/:", "return/a  b/;\ncase/c/:\n"),
-            ("a + +b; c - -d; e++ + f; typeof g; h in i", "a+ +b;c- -d;e++ +f;typeof g;h in i\n"),
+            (
+                "a + +b; c - -d; e++ + f; typeof g; h in i",
+                "a+ +b;c- -d;e++ +f;typeof g;h in i\n",
+            ),
             ("a\n++b\nif (c) return\nd", "a\n++b\nif(c)return\nd\n"),
-            ("class A { #b = 1; get c() { return this.#b; } static async *d() {} }", "class A{#b=1;get c(){return this.#b;}static async*d(){}}\n"),
+            (
+                "class A { #b = 1; get c() { return this.#b; } static async *d() {} }",
+                "class A{#b=1;get c(){return this.#b;}static async*d(){}}\n",
+            ),
         ] {
             assert_eq!(script(source), wanted);
         }
@@ -198,7 +223,8 @@ mod tests {
     #[test]
     fn a_style_sheet_keeps_the_spaces_that_mean_something() {
         let source = "/* What. */\n.a :hover,\n.b > .c {\n  margin: calc(1rem + 2px) 0; /* why */\n}\n@media (x) and (y: 1) {\n}\n";
-        let wanted = ".a :hover,\n.b > .c{\nmargin:calc(1rem + 2px) 0;\n}\n@media (x) and (y:1){\n}\n";
+        let wanted =
+            ".a :hover,\n.b > .c{\nmargin:calc(1rem + 2px) 0;\n}\n@media (x) and (y:1){\n}\n";
         assert_eq!(style(source), wanted);
     }
 }

@@ -54,7 +54,11 @@ pub(super) fn script(page: &str, file: &str, read: &impl Read) -> Result<String,
             return Err(format!("{file} is in the first part already"));
         }
     }
-    Ok(written(page, &modules, if file == entry { 0 } else { shared }))
+    Ok(written(
+        page,
+        &modules,
+        if file == entry { 0 } else { shared },
+    ))
 }
 
 struct Module {
@@ -100,7 +104,10 @@ fn parse(path: &str, source: &str) -> Result<Module, String> {
     let text = bare::script(source);
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if ["import{", "import ", "import\""].iter().any(|from| line.starts_with(from)) {
+        if ["import{", "import ", "import\""]
+            .iter()
+            .any(|from| line.starts_with(from))
+        {
             let mut statement = line.to_owned();
             while !statement.ends_with(';') {
                 statement.push_str(lines.next().ok_or_else(|| unknown(line))?);
@@ -118,7 +125,9 @@ fn parse(path: &str, source: &str) -> Result<Module, String> {
             let end = |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_');
             let name = rest.and_then(|rest| Some(&rest[..end(rest)?]));
             let name = name.filter(|name| !name.is_empty());
-            module.exports.push(name.ok_or_else(|| unknown(line))?.to_owned());
+            module
+                .exports
+                .push(name.ok_or_else(|| unknown(line))?.to_owned());
             module.body.push_str(declaration);
             module.body.push('\n');
         } else {
@@ -139,7 +148,11 @@ fn written(page: &str, modules: &[Module], first: usize) -> String {
     taken.sort_unstable();
     taken.dedup();
     if !taken.is_empty() {
-        let _ = writeln!(out, "import{{{}}}from\"/assets/{page}.pack/{page}.js\";", names(taken));
+        let _ = writeln!(
+            out,
+            "import{{{}}}from\"/assets/{page}.pack/{page}.js\";",
+            names(taken)
+        );
     }
     for (index, module) in modules.iter().enumerate().skip(first) {
         let _ = writeln!(out, "const ${index}=await(async()=>{{");
@@ -152,7 +165,12 @@ fn written(page: &str, modules: &[Module], first: usize) -> String {
     if first == 0 {
         let _ = writeln!(out, "export{{{}}};", names((0..modules.len()).collect()));
     } else if let Some(last) = modules.last() {
-        let _ = writeln!(out, "export const{{{}}}=${};", last.exports.join(","), modules.len() - 1);
+        let _ = writeln!(
+            out,
+            "export const{{{}}}=${};",
+            last.exports.join(","),
+            modules.len() - 1
+        );
     }
     out
 }
@@ -217,7 +235,10 @@ mod tests {
             "room.js",
             "import {\n  a,\n  b as c,\n} from \"./a.js\";\nimport { d } from \"./sub/d.js\";\nvoid import(\"./late.js\");\nd(a, c);\n",
         ),
-        ("a.js", "export const a = 1;\nexport class b {}\nexport {};\n"),
+        (
+            "a.js",
+            "export const a = 1;\nexport class b {}\nexport {};\n",
+        ),
         (
             "sub/d.js",
             "import { a } from \"../a.js\";\nexport function d() {\n  return import(\"./e.js\");\n}\n",
@@ -231,9 +252,13 @@ mod tests {
     ];
 
     fn read(path: &str) -> Option<String> {
-        let extra = [("own.css", ".a {}\n"), ("round.js", "import { x } from \"./round.js\";\n")];
+        let extra = [
+            ("own.css", ".a {}\n"),
+            ("round.js", "import { x } from \"./round.js\";\n"),
+        ];
         let mut all = FILES.iter().chain(&extra);
-        all.find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
+        all.find(|(name, _)| *name == path)
+            .map(|(_, text)| (*text).to_owned())
     }
 
     #[test]
@@ -263,13 +288,22 @@ mod tests {
 
     #[test]
     fn style_sheets_stand_where_they_are_imported() {
-        assert_eq!(style("room.css", &read).unwrap(), ".a{}\n.b{ color:red; }\n");
+        assert_eq!(
+            style("room.css", &read).unwrap(),
+            ".a{}\n.b{ color:red; }\n"
+        );
     }
 
     #[test]
     fn what_cannot_be_packed_is_said() {
-        assert_eq!(script("round", "round.js", &read).unwrap_err(), "round.js imports itself in a circle");
-        assert_eq!(script("gone", "gone.js", &read).unwrap_err(), "there is no gone.js");
+        assert_eq!(
+            script("round", "round.js", &read).unwrap_err(),
+            "round.js imports itself in a circle"
+        );
+        assert_eq!(
+            script("gone", "gone.js", &read).unwrap_err(),
+            "there is no gone.js"
+        );
         assert!(parse("x.js", "export default 1;\n").is_err());
         assert!(parse("x.js", "import y from \"./y.js\";\n").is_err());
         assert!(resolve("a.js", "../b.js").is_err());

@@ -6,9 +6,9 @@ use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HeaderValue, UPGRADE};
 use http::{HeaderMap, StatusCode, Uri};
 use rust_embed::RustEmbed;
 
-use super::error::HttpError;
-use super::asset::{self, Asset};
 use super::RoomPath;
+use super::asset::{self, Asset};
+use super::error::HttpError;
 use crate::protocol::ErrorCode;
 
 /// Nothing from elsewhere, nothing inline, no markup from text.
