@@ -20,8 +20,8 @@ use super::{bare, pack};
 
 /// What is compressed stays so, under the hash of its content: the files of one binary, each once. A debug build reads
 /// them from the folder, and one that was edited has another hash.
-static COMPRESSED: LazyLock<Mutex<AHashMap<([u8; 32], Coding), Bytes>>> =
-    LazyLock::new(Mutex::default);
+static COMPRESSED: LazyLock<Mutex<ByContent>> = LazyLock::new(Mutex::default);
+type ByContent = AHashMap<([u8; 32], Coding), Bytes>;
 
 /// Files as they are sent, by path: those that there are, and the parts of the packs below.
 static READY: LazyLock<Mutex<AHashMap<String, Asset>>> = LazyLock::new(Mutex::default);

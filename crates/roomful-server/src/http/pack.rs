@@ -163,7 +163,7 @@ fn written(page: &str, modules: &[Module], first: usize) -> String {
         let _ = writeln!(out, "return{{{}}}}})();", module.exports.join(","));
     }
     if first == 0 {
-        let _ = writeln!(out, "export{{{}}};", names((0..modules.len()).collect()));
+        let _ = writeln!(out, "export{{{}}};", names(0..modules.len()));
     } else if let Some(last) = modules.last() {
         let _ = writeln!(
             out,
@@ -175,8 +175,11 @@ fn written(page: &str, modules: &[Module], first: usize) -> String {
     out
 }
 
-fn names(numbers: Vec<usize>) -> String {
-    let names: Vec<_> = numbers.iter().map(|number| format!("${number}")).collect();
+fn names(numbers: impl IntoIterator<Item = usize>) -> String {
+    let names: Vec<_> = numbers
+        .into_iter()
+        .map(|number| format!("${number}"))
+        .collect();
     names.join(",")
 }
 
