@@ -6,7 +6,7 @@
 /** @import { MessageView } from "./types.js" */
 import { byId, h } from "./dom.js";
 import { listOf, t } from "./i18n.js";
-import { nameOf, topicSentence } from "./message.js";
+import { nameOf, oneLine, topicSentence } from "./message.js";
 
 const TOGETHER_MS = 400;
 const ONE_BY_ONE = 3;
@@ -40,4 +40,4 @@ export class Announcer {
 }
 
 /** @param {MessageView} message */
-const sentenceFor = ({ from, text }) => t("said_by", { name: nameOf(from.name), text });
+const sentenceFor = (message) => t("said_by", { name: nameOf(message.from.name), text: oneLine(message) });

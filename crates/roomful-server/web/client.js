@@ -75,6 +75,8 @@ export class Room extends Emitter {
   #connection;
   #topic = new Topic();
   #typedAt = 0;
+  /** What the room has not answered yet. */
+  #wishedName = "";
   #membersAt = 0;
 
   /**
@@ -202,8 +204,13 @@ export class Room extends Emitter {
 
   /** @param {string} name */
   rename(name) {
-    this.#you.name = name;
+    this.#you.name = this.#wishedName = name;
     this.#connection.live?.signal({ type: "chat.rename", name });
+  }
+
+  /** A name that came too soon after the last one is asked for again. */
+  #renameLater(afterMs = 1_000) {
+    setTimeout(() => this.#wishedName && this.rename(this.#wishedName), afterMs);
   }
 
   /** The messages before one, as they read now. @param {{ before: number, limit?: number }} query */
@@ -247,6 +254,7 @@ export class Room extends Emitter {
         return this.#said(message.id, message.seq, message.at);
       case "chat.error":
         if (message.id !== undefined) return this.#refused(message.id, message.code, message.retry_after_ms);
+        if (message.code === "rate_limited" && this.#wishedName) return this.#renameLater(message.retry_after_ms);
         return this.emit("failed", { code: message.code });
       case "chat.resync":
         return this.#mend(this.#log.catchUp());
@@ -260,6 +268,7 @@ export class Room extends Emitter {
         return this.emit("members", this.members);
       case "chat.renamed":
         this.members.rename(message.member);
+        if (message.member.id === this.#you.id) this.#wishedName = "";
         this.emit("renamed", { member: message.member, was: message.was });
         return this.emit("members", this.members);
       case "chat.typing":

@@ -49,6 +49,13 @@ export class Conversation {
     return fresh;
   }
 
+  /** Leaves out the oldest. @param {number} count @returns {number} how many there were */
+  forget(count) {
+    const forgotten = this.messages.splice(0, count);
+    for (const { seq } of forgotten) this.#bySeq.delete(seq);
+    return forgotten.length;
+  }
+
   /** @param {RoomEvent} event `chat.message`, or `chat.topic`, which has its line among them @returns {MessageView} */
   append({ type, seq = 0, id = "", from, at, text = "", reply_to }) {
     const message = { seq, id, from, at, text, reply_to, topic: type === "chat.topic", unsaved: this.#numbered && seq === 0 };

@@ -1,8 +1,8 @@
 /**
- * The room's HTTP API: reading pages and the log, and saying over POST, PATCH, DELETE and PUT.
+ * The room's HTTP API: reading pages and the log. Saying something over it is `transport/sender.js`.
  */
 
-/** @import { Action, End, EventsPage, MembersPage, MessagesPage, RoomEvent, RoomInfo, You } from "./types.js" */
+/** @import { End, EventsPage, MembersPage, MessagesPage, RoomInfo } from "./types.js" */
 
 /** An answer that is not a success. `status` 0: there was no answer. */
 export class ApiError extends Error {
@@ -43,16 +43,7 @@ export class Api {
    */
   events({ after, wait = 0, signal }) {
     const held = wait > 0 ? `&wait=${wait}` : "";
-    return this.#json(`/events?after=${after}&limit=100${held}`, { signal }, wait * 1000 + PATIENCE_MS);
-  }
-
-  /**
-   * The log after a position as a stream of Server-Sent Events.
-   * @param {string} lastEventId @param {number} after @param {AbortSignal} signal
-   */
-  async eventStream(lastEventId, after, signal) {
-    const headers = { Accept: "text/event-stream", "Last-Event-ID": lastEventId };
-    return this.#request(`/events?after=${after}`, { headers, signal, cache: "no-store" });
+    return this.json(`/events?after=${after}&limit=100${held}`, { signal }, wait * 1000 + PATIENCE_MS);
   }
 
   /**
@@ -62,47 +53,26 @@ export class Api {
    */
   async messages({ before, limit = 50 }) {
     const from = before === undefined ? "" : `before=${before}&`;
-    const page = await this.#json(`/messages?${from}limit=${limit}`);
+    const page = await this.json(`/messages?${from}limit=${limit}`);
     page.messages.sort((/** @type {{ seq: number }} */ a, /** @type {{ seq: number }} */ b) => a.seq - b.seq);
     return page;
   }
 
   /** @returns {Promise<RoomInfo>} */
   info() {
-    return this.#json("");
+    return this.json("");
   }
 
   /** @returns {Promise<MembersPage>} */
   members() {
-    return this.#json("/members");
-  }
-
-  /**
-   * Does to the record what the action says. Repeating it is safe: the server knows it by its id.
-   * @param {Action} action @param {string} name
-   * @returns {Promise<RoomEvent & { you?: You }>}
-   */
-  perform(action, name) {
-    const { id, kind, text, reply_to, seq, emoji, on } = action;
-    switch (kind) {
-      case "say":
-        return this.#json("/messages", withBody("POST", { id, name, text, reply_to }));
-      case "edit":
-        return this.#json(`/messages/${seq}`, withBody("PATCH", { id, text }));
-      case "delete":
-        return this.#json(`/messages/${seq}`, withBody("DELETE", { id }));
-      case "react":
-        return this.#json(`/messages/${seq}/reactions`, withBody("PUT", { id, emoji, on }));
-      case "topic":
-        return this.#json("/topic", withBody("PUT", { id, name, text }));
-    }
+    return this.json("/members");
   }
 
   /** @param {string} path @param {RequestInit} [init] @param {number} [patienceMs] @returns {Promise<any>} */
-  async #json(path, init = {}, patienceMs = PATIENCE_MS) {
+  async json(path, init = {}, patienceMs = PATIENCE_MS) {
     const late = AbortSignal.timeout(patienceMs);
     const signal = init.signal ? AbortSignal.any([init.signal, late]) : late;
-    const response = await this.#request(path, { cache: "no-store", ...init, signal });
+    const response = await this.request(path, { cache: "no-store", ...init, signal });
     try {
       return await response.json();
     } catch (error) {
@@ -111,7 +81,7 @@ export class Api {
   }
 
   /** @param {string} path @param {RequestInit} init */
-  async #request(path, init) {
+  async request(path, init) {
     const headers = new Headers(init.headers);
     const token = this.#token();
     if (token) headers.set("Authorization", `Bearer ${token}`);
@@ -125,9 +95,4 @@ export class Api {
     const { code = `http_${response.status}`, message = response.statusText } = body?.error ?? {};
     throw new ApiError(response.status, code, message, retryAfterMs);
   }
-}
-
-/** @param {string} method @param {object} body @returns {RequestInit} */
-function withBody(method, body) {
-  return { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }

@@ -7,14 +7,20 @@ import { recall, remember } from "./storage.js";
 
 /** @typedef {"en" | "zh"} Language */
 /** @typedef {typeof import("./i18n/share.js").words.en & typeof import("./i18n/status-page.js").words.en} LearnedLater */
-/** @typedef {keyof typeof import("./i18n/en.js").en | keyof LearnedLater} Key */
+/** @typedef {keyof typeof import("./i18n/en.js").en | keyof typeof import("./i18n/en-later.js").en | keyof LearnedLater} Key */
 
 const KEY = "roomful:language";
+const ATTRIBUTES = {
+  "data-t-label": "aria-label",
+  "data-t-aria-label": "aria-label",
+  "data-t-placeholder": "placeholder",
+  "data-t-title": "title",
+};
 
 /** @type {Language} */
 export const language = choose();
 /** @type {Record<string, string>} */
-const table = { ...(language === "zh" ? (await import("./i18n/zh.js")).zh : (await import("./i18n/en.js")).en) };
+const table = { ...(await tableOf(language)) };
 const locale = language === "zh" ? "zh-CN" : navigator.languages.find((tag) => tag.startsWith("en")) ?? "en";
 
 const dayFormat = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
@@ -24,6 +30,11 @@ const fullFormat = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyl
 const agoFormat = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 const listFormat = new Intl.ListFormat(locale, { type: "conjunction" });
 const plurals = new Intl.PluralRules(locale);
+
+/** @param {Language} language @returns {Promise<Record<string, string>>} */
+async function tableOf(language) {
+  return language === "zh" ? (await import("./i18n/zh.js")).zh : (await import("./i18n/en.js")).en;
+}
 
 /** More words of this language. @param {Record<string, string>} words */
 export const learn = (words) => void Object.assign(table, words);
@@ -68,7 +79,8 @@ export function errorSentence(code) {
 }
 
 /**
- * Puts the language into the page: `data-t` is the text of an element, `data-t-title` and so on of an attribute.
+ * Puts the language into the page: `data-t` is the text of an element, `data-t-title` and so on of an attribute,
+ * `data-t-label` what a button without words is called.
  * @param {ParentNode} root
  */
 export function translate(root) {
@@ -76,9 +88,10 @@ export function translate(root) {
   for (const element of root.querySelectorAll("[data-t]")) {
     element.textContent = t(/** @type {Key} */ (element.getAttribute("data-t")));
   }
-  for (const attribute of ["aria-label", "placeholder", "title"]) {
-    for (const element of root.querySelectorAll(`[data-t-${attribute}]`)) {
-      element.setAttribute(attribute, t(/** @type {Key} */ (element.getAttribute(`data-t-${attribute}`))));
+  for (const [mark, attribute] of Object.entries(ATTRIBUTES)) {
+    for (const element of root.querySelectorAll(`[${mark}]`)) {
+      element.setAttribute(attribute, t(/** @type {Key} */ (element.getAttribute(mark))));
+      if (mark === "data-t-label") element.setAttribute("title", element.getAttribute(attribute) ?? "");
     }
   }
 }

@@ -21,8 +21,13 @@ export function sends(event) {
   return event.ctrlKey || event.metaKey || !matchMedia("(pointer: coarse)").matches;
 }
 
-/** @param {KeyboardEvent} event @param {string} key any but Enter */
+/** @param {KeyboardEvent} event @param {string} key */
 export function isPlain(event, key) {
   const modified = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
   return event.key === key && !modified && !isComposing(event);
+}
+
+/** Whether the key press takes what is marked in a list of proposals. @param {KeyboardEvent} event */
+export function accepts(event) {
+  return isPlain(event, "Enter") || isPlain(event, "Tab");
 }

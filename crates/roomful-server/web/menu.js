@@ -3,7 +3,7 @@
  */
 
 /** @import { MessageView } from "./types.js" */
-import { byId, h, icon } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { isPlain } from "./keys.js";
 
@@ -19,7 +19,7 @@ const QUICK = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
  */
 
 export class Menu {
-  #element = byId("menu", HTMLElement);
+  #element = h("div", { id: "menu", class: "menu", popover: "auto", role: "menu", "aria-label": t("actions") });
   /** @type {HTMLElement | null} where the focus goes back to */
   #opener = null;
   #actions;
@@ -27,6 +27,7 @@ export class Menu {
   /** @param {MenuActions} actions */
   constructor(actions) {
     this.#actions = actions;
+    document.querySelector("main")?.append(this.#element);
     this.#element.addEventListener("keydown", (event) => this.#pressed(event));
     this.#element.addEventListener("toggle", () => {
       const open = this.#element.matches(":popover-open");

@@ -2,13 +2,16 @@
  * One message as a list item. It is drawn from what is known now and drawn again when that changes.
  */
 
+/** @import { Names } from "./names-here.js" */
 /** @import { Action, MessageView } from "./types.js" */
 import { h, icon } from "./dom.js";
 import { dayOf, errorSentence, fullTimeOf, isSameDay, t, timeOf } from "./i18n.js";
-import { isOnlyEmoji, linked } from "./text.js";
+import { plainOf, textOf } from "./text.js";
 
 const GROUPED_WITHIN_MS = 5 * 60_000;
 const HUES = 8;
+/** How a message begins that says what somebody does. */
+const ACTION = "/me ";
 
 /**
  * What a message needs to know beyond itself.
@@ -16,11 +19,12 @@ const HUES = 8;
  * @property {MessageView | null} previous
  * @property {MessageView | undefined} [answered] the message it replies to, where it is loaded
  * @property {string | undefined} me
+ * @property {Names} names
  * @property {string | null} [line] a line above it: where the unread ones begin, or where some are missing
  */
 
 /** @param {MessageView} message @param {Surroundings} around @returns {HTMLLIElement} */
-export function messageItem(message, { previous, answered, me, line = null }) {
+export function messageItem(message, { previous, answered, me, names, line = null }) {
   const at = new Date(message.at);
   const newDay = previous === null || !isSameDay(new Date(previous.at), at);
   const grouped = !newDay && line === null && continues(previous, message);
@@ -32,17 +36,18 @@ export function messageItem(message, { previous, answered, me, line = null }) {
   const own = message.from.id === me;
   const name = nameOf(message.from.name);
   const time = h("time", { class: "time", datetime: message.at, title: fullTimeOf(at) }, timeOf(at));
+  const calls = !own && names.callsMe(message.text);
   const article = h(
     "article",
     { "aria-label": t("message_by", { name, time: timeOf(at) }), tabindex: "-1" },
     h("header", { class: grouped ? "by grouped" : "by" }, h("bdi", { class: "name" }, name), time),
-    h("div", { class: "bubble" }, message.reply_to ? quote(message.reply_to, answered) : null, ...body(message)),
+    h("div", { class: "bubble" }, message.reply_to ? quote(message.reply_to, answered) : null, ...body(message, names)),
     moreButton(message, name, at),
     reactions(message, me),
   );
   return h(
     "li",
-    { class: `entry${grouped ? "" : " first"}${own ? " own" : ""}`, "data-seq": message.seq || undefined },
+    { class: `entry${grouped ? "" : " first"}${own ? " own" : ""}${calls ? " calls" : ""}`, "data-seq": message.seq || undefined },
     ...above,
     grouped || own ? null : avatar(message.from),
     article,
@@ -63,8 +68,8 @@ export function topicSentence({ from, text }) {
   return text === "" ? t("topic_removed", { name }) : t("topic_changed", { name, topic });
 }
 
-/** What was said here and is not stored yet. @param {Action} action @param {boolean} live @returns {HTMLLIElement} */
-export function pendingItem(action, live) {
+/** What was said here and is not stored yet. @param {Action} action @param {boolean} live @param {Names} names @returns {HTMLLIElement} */
+export function pendingItem(action, live, names) {
   const failed = action.error !== undefined;
   const at = new Date(action.at);
   const status = failed
@@ -83,7 +88,7 @@ export function pendingItem(action, live) {
     h(
       "article",
       { "aria-label": t("message_by", { name: t("you"), time: timeOf(at) }), tabindex: "-1" },
-      h("div", { class: "bubble" }, textOf(action.text ?? "")),
+      h("div", { class: "bubble" }, said({ text: action.text ?? "", from: { name: names.mine } }, names)),
       status,
     ),
   );
@@ -112,8 +117,8 @@ function continues(previous, message) {
   return previous.from.id === message.from.id && previous.from.name === message.from.name && since <= GROUPED_WITHIN_MS;
 }
 
-/** @param {MessageView} message */
-function body(message) {
+/** @param {MessageView} message @param {Names} names */
+function body(message, names) {
   if (message.deleted) return [h("p", { class: "text gone" }, t("deleted"))];
   const notes = [];
   if (message.edited_at) {
@@ -121,12 +126,21 @@ function body(message) {
     notes.push(h("span", { class: "note", title }, t("edited")));
   }
   if (message.unsaved) notes.push(h("span", { class: "note", title: t("unsaved_title") }, t("unsaved")));
-  return [textOf(message.text), ...notes];
+  return [said(message, names), ...notes];
 }
 
-/** @param {string} text */
-function textOf(text) {
-  return h("p", { class: isOnlyEmoji(text) ? "text large" : "text", dir: "auto" }, ...linked(text));
+/** What somebody said, or does: `/me waves`. @param {{ text: string, from: { name: string } }} message @param {Names} names */
+function said({ text, from }, names) {
+  if (!text.startsWith(ACTION)) return textOf(text, names);
+  const done = textOf(text.slice(ACTION.length), names);
+  done.classList.add("action");
+  done.firstElementChild?.prepend(h("bdi", { class: "name" }, nameOf(from.name)), " ");
+  return done;
+}
+
+/** @param {MessageView} message @returns {string} in one line */
+export function oneLine({ text, from }) {
+  return text.startsWith(ACTION) ? `${nameOf(from.name)} ${plainOf(text.slice(ACTION.length))}` : plainOf(text);
 }
 
 /** @param {number} seq @param {MessageView | undefined} answered */
@@ -134,7 +148,7 @@ function quote(seq, answered) {
   const inside =
     answered === undefined
       ? [t("quote_unknown")]
-      : [h("bdi", { class: "name" }, nameOf(answered.from.name)), " ", answered.deleted ? t("deleted") : answered.text];
+      : [h("bdi", { class: "name" }, nameOf(answered.from.name)), " ", answered.deleted ? t("deleted") : oneLine(answered)];
   return h("a", { class: "quote", href: `#m${seq}`, "data-do": "show", "data-target": seq }, ...inside);
 }
 

@@ -1,28 +1,20 @@
 /**
- * Friendly names for guests and rooms, until somebody thinks of better ones.
+ * Friendly names for rooms, until somebody thinks of better ones.
  */
 import { language } from "./i18n.js";
 
 const WORDS = {
   en: {
     kinds: ["Bright", "Calm", "Clever", "Cosy", "Curious", "Gentle", "Happy", "Kind", "Lively", "Merry", "Patient", "Quiet", "Quick", "Sunny", "Warm", "Witty"],
-    guests: ["Badger", "Crane", "Dolphin", "Finch", "Fox", "Hare", "Heron", "Koala", "Lark", "Lynx", "Otter", "Owl", "Panda", "Robin", "Seal", "Wren"],
     places: ["bay", "bridge", "cafe", "forest", "garden", "harbour", "hill", "island", "lake", "library", "meadow", "porch", "river", "terrace", "valley", "yard"],
     glue: " ",
   },
   zh: {
     kinds: ["安静的", "好奇的", "快乐的", "温柔的", "聪明的", "耐心的", "活泼的", "明亮的", "悠闲的", "勇敢的", "机灵的", "和气的"],
-    guests: ["白鹭", "海豚", "狐狸", "考拉", "猫头鹰", "水獭", "松鼠", "熊猫", "燕子", "知更鸟", "小鹿", "云雀"],
     places: ["茶馆", "湖边", "花园", "书房", "小岛", "山谷", "海湾", "树林", "小院", "露台", "河畔", "灯塔"],
     glue: "",
   },
 };
-
-/** @returns {string} */
-export function guestName() {
-  const { kinds, guests, glue } = WORDS[language];
-  return pick(kinds) + glue + pick(guests);
-}
 
 /** @returns {string} a room hardly anybody else will guess */
 export function roomName() {

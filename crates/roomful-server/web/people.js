@@ -1,5 +1,5 @@
 /**
- * Who is here: a list beside the messages where there is room for it, in a dialog where there is not.
+ * Who is here: a list beside the messages where there is room for it, over them where there is not.
  */
 
 /** @import { Member } from "./types.js" */
@@ -9,22 +9,31 @@ import { t } from "./i18n.js";
 import { avatar, nameOf } from "./message.js";
 
 const LISTED = 100;
+const wide = matchMedia("(width >= 60rem)");
 
 export class People {
-  #lists = [byId("people", HTMLUListElement), byId("people-narrow", HTMLUListElement)];
+  #list = byId("people", HTMLUListElement);
   #button = byId("people-button", HTMLButtonElement);
   #count = byId("people-count", HTMLElement);
-  #dialog = byId("people-dialog", HTMLDialogElement);
   #aside = byId("people-aside", HTMLElement);
   #frame = 0;
 
   constructor() {
+    const suit = () => {
+      if (wide.matches && this.#aside.matches(":popover-open")) this.#aside.hidePopover();
+      this.#button.popoverTargetElement = wide.matches ? null : this.#aside;
+      if (wide.matches) this.#button.setAttribute("aria-expanded", String(!this.#aside.hidden));
+      else this.#button.removeAttribute("aria-expanded");
+    };
     this.#button.addEventListener("click", () => {
-      const wide = matchMedia("(min-width: 60rem)").matches;
-      if (!wide) this.#dialog.showModal();
-      else this.#aside.hidden = !this.#aside.hidden;
-      this.#button.setAttribute("aria-expanded", String(wide ? !this.#aside.hidden : false));
+      if (wide.matches) this.#aside.hidden = !this.#aside.hidden;
+      suit();
     });
+    wide.addEventListener("change", () => {
+      this.#aside.hidden = false;
+      suit();
+    });
+    suit();
   }
 
   /** @param {Members} members @param {string | undefined} me */
@@ -45,11 +54,9 @@ export class People {
     const own = known.filter(({ id }) => id === me);
     const others = known.filter(({ id }) => id !== me).sort((a, b) => a.name.localeCompare(b.name));
     const listed = [...own, ...others].slice(0, LISTED);
-    for (const list of this.#lists) {
-      const items = listed.map((member) => personItem(member, member.id === me));
-      const more = members.count - listed.length;
-      list.replaceChildren(...items, ...(more > 0 ? [h("li", { class: "rest" }, t("and_more", { count: more }))] : []));
-    }
+    const items = listed.map((member) => personItem(member, member.id === me));
+    const more = members.count - listed.length;
+    this.#list.replaceChildren(...items, ...(more > 0 ? [h("li", { class: "rest" }, t("and_more", { count: more }))] : []));
   }
 }
 

@@ -2,18 +2,17 @@
  * The room's page: the client module on one side, what is on the screen on the other.
  */
 
+/** @import { Later } from "./later.js" */
 /** @import { MessageView, TransportKind } from "./types.js" */
-import { Announcer } from "./announcer.js";
 import { Room } from "./client.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { byId } from "./dom.js";
-import { chooseLanguage, errorSentence, language, t, translate } from "./i18n.js";
-import { Menu } from "./menu.js";
+import { errorSentence, t, translate } from "./i18n.js";
+import { Names } from "./names-here.js";
 import { Naming } from "./naming.js";
-import { People } from "./people.js";
-import { reachByKeys } from "./reach.js";
 import { rememberRoom } from "./recent.js";
+import { recall, remember } from "./storage.js";
 import { Status } from "./status.js";
 import { Timeline } from "./timeline.js";
 import { TopicLine } from "./topic-line.js";
@@ -25,6 +24,7 @@ const TOAST_MS = 3_000;
 
 const name = decodeURIComponent(location.pathname.split("/")[2] ?? "").normalize();
 const heading = `#${name}`;
+const READ = `roomful:read:${name}`;
 const asked = new URLSearchParams(location.search).get("transport") ?? "";
 const transport = TRANSPORTS.includes(asked) ? /** @type {TransportKind} */ (asked) : "auto";
 
@@ -34,24 +34,29 @@ byId("start", HTMLElement).textContent = t("beginning", { room: heading });
 byId("text", HTMLTextAreaElement).placeholder = t("compose_placeholder", { room: heading });
 byId("text", HTMLTextAreaElement).setAttribute("aria-label", t("compose_label", { room: heading }));
 
-const naming = new Naming((chosen) => {
-  room.rename(chosen);
-  people.show(room.members, room.you.id);
+const names = new Names();
+const naming = new Naming({
+  ask: async (question) => (await later()).ask(question),
+  chosen: (chosen) => {
+    names.mine = chosen;
+    room.rename(chosen);
+  },
 });
+names.mine = naming.name;
 const room = new Room({ room: name, name: naming.name, transport });
 const conversation = new Conversation();
-const timeline = new Timeline(conversation);
-const people = new People();
-const announcer = new Announcer();
+const timeline = new Timeline(conversation, names);
 const typing = new TypingLine();
-const topicLine = new TopicLine((text) => room.setTopic(text));
+const topicLine = new TopicLine({
+  ask: async (question) => (await later()).ask(question),
+  chosen: (text) => room.setTopic(text),
+});
 const status = new Status(() => room.retryNow());
 const composer = new Composer(
   {
-    say: (text, replyTo) => {
-      naming.settle();
-      room.say(text, { replyTo });
-    },
+    say,
+    command: (text) => later().then((page) => page.command(text)).catch(() => t("load_failed")),
+    propose: async (beginning) => (await later()).propose(beginning),
     edit: (seq, text) => room.edit(seq, text),
     typing: () => room.typing(),
     newestOwn: () => conversation.newestBy(room.you.id),
@@ -59,35 +64,39 @@ const composer = new Composer(
   },
   name,
 );
-const menu = new Menu({
-  react: (message, emoji) => toggleReaction(message, emoji),
-  reply: (message) => composer.reply(message),
-  copy: (message) => void copyLink(`#m${message.seq}`),
-  edit: (message) => composer.edit(message),
-  remove: (message) => room.delete(message.seq),
-});
+
+/** What the menu of a message does. */
+const actions = {
+  react: toggleReaction,
+  reply: (/** @type {MessageView} */ message) => composer.reply(message),
+  copy: (/** @type {MessageView} */ message) => void copyLink(`#m${message.seq}`),
+  edit: (/** @type {MessageView} */ message) => composer.edit(message),
+  remove: (/** @type {MessageView} */ message) => void room.delete(message.seq),
+};
 
 room.on("history", (page) => {
   conversation.reset(page);
-  timeline.reset();
+  names.learn(page.messages.map(({ from }) => from));
+  timeline.reset({ readUpTo: readUpTo(page.epoch) });
   dropSettled();
   rememberRoom(name);
   showAddressed();
 });
 room.on("gap", ({ missed, ...page }) => {
   conversation.reset(page);
-  timeline.reset(missed === null ? t("began_anew") : t("missed", { count: missed }));
+  timeline.reset({ line: missed === null ? t("began_anew") : t("missed", { count: missed }) });
   dropSettled();
 });
 room.on("message", (event) => {
   const own = event.from.id === room.you.id;
   const message = conversation.append(event);
+  names.learn([event.from]);
   timeline.append(message, !document.hidden);
   if (event.id !== undefined) timeline.dropPending(event.id);
   typing.stopped(event.from.id);
   if (own) return;
-  announcer.announce(message);
   if (document.hidden) showUnread(unread + 1);
+  heard(message);
 });
 for (const kind of /** @type {const} */ (["edited", "deleted", "reacted"])) {
   room.on(kind, (event) => {
@@ -100,7 +109,7 @@ room.on("topic", ({ text, event }) => {
   if (event === undefined) return;
   const change = conversation.append(event);
   timeline.append(change, !document.hidden);
-  if (event.from.id !== room.you.id) announcer.announce(change);
+  if (event.from.id !== room.you.id) heard(change);
 });
 room.on("pending", (action) => action.kind === "say" && timeline.showPending(action));
 room.on("failed", ({ code, action }) => {
@@ -111,24 +120,32 @@ room.on("failed", ({ code, action }) => {
   if (action?.kind !== "say") toast(action ? sentence : errorSentence(code));
 });
 room.on("welcome", () => {
-  timeline.setMe(room.you.id);
   naming.known(room.you.name);
+  names.mine = room.you.name;
+  names.learn(room.members.all());
+  timeline.setMe(room.you.id);
   topicLine.show(room.topic);
 });
 room.on("said", () => timeline.setMe(room.you.id));
-room.on("members", (members) => people.show(members, room.you.id));
-room.on("renamed", ({ member }) => member.id === room.you.id && naming.known(member.name));
 room.on("typing", (member) => member.id !== room.you.id && typing.types(member));
 room.on("left", (member) => typing.stopped(member.id));
+room.on("joined", (member) => names.learn([member]));
+room.on("renamed", ({ member }) => {
+  names.learn([member]);
+  if (member.id !== room.you.id) return;
+  names.mine = member.name;
+  naming.known(member.name);
+});
 room.on("state", (state) => {
   status.show(state);
   const live = state.phase === "live";
+  if (live) later().catch(() => {});
   if (timeline.live === live) return;
   timeline.live = live;
   showUnsettled();
 });
 
-timeline.older = async (before) => (await room.history({ before })).messages;
+timeline.older = async (before, limit) => (await room.history({ before, limit })).messages;
 timeline.onplace = (count, away) => {
   const jump = byId("jump", HTMLButtonElement);
   jump.hidden = !away;
@@ -136,13 +153,12 @@ timeline.onplace = (count, away) => {
 };
 
 byId("jump", HTMLButtonElement).addEventListener("click", () => timeline.toEnd());
-byId("language", HTMLButtonElement).addEventListener("click", () => chooseLanguage(language === "zh" ? "en" : "zh"));
+byId("settings", HTMLButtonElement).addEventListener("click", () => open((page) => page.openSettings(byId("settings", HTMLButtonElement))));
 byId("empty-copy", HTMLButtonElement).addEventListener("click", () => void copyLink(""));
 byId("copy", HTMLButtonElement).addEventListener("click", () => import("./share.js").then(({ share }) => share(name)).catch(() => copyLink("")));
 byId("messages", HTMLOListElement).addEventListener("click", clicked);
 addEventListener("hashchange", showAddressed);
-document.addEventListener("visibilitychange", () => (document.hidden ? timeline.leave() : showUnread(0)));
-reachByKeys(byId("messages", HTMLOListElement));
+document.addEventListener("visibilitychange", () => (document.hidden ? leave() : showUnread(0)));
 
 /** What is known of the messages that wait or failed is drawn anew. */
 function showUnsettled() {
@@ -162,7 +178,7 @@ function clicked(event) {
   const id = control.closest("li[data-id]")?.getAttribute("data-id") ?? "";
   switch (control.dataset.do) {
     case "menu":
-      return message && menu.open(control, message, message.from.id === room.you.id);
+      return message && open((page) => page.openMenu(control, message));
     case "react":
       return message && toggleReaction(message, control.dataset.emoji ?? "");
     case "show":
@@ -175,6 +191,32 @@ function clicked(event) {
       timeline.dropPending(id);
       return composer.focus();
   }
+}
+
+/** @param {string} text @param {number} [replyTo] */
+function say(text, replyTo) {
+  naming.settle();
+  room.say(text, { replyTo });
+}
+
+/** @type {Promise<Later> | null} */
+let loading = null;
+/** What is not needed to read and to write, once it is here. */
+function later() {
+  loading ??= import("./later.js").then(({ Later }) => new Later({ room, names, naming, composer, say, actions, show: (seq) => void timeline.show(seq) }));
+  loading.catch(() => (loading = null));
+  return loading;
+}
+
+/** @param {(page: Later) => void} what */
+function open(what) {
+  later().then(what, () => toast(t("load_failed")));
+}
+
+/** Others said something. @param {MessageView} message */
+function heard(message) {
+  const answers = conversation.get(message.reply_to ?? 0)?.from.id === room.you.id;
+  later().then((page) => page.heard(message, answers || names.callsMe(message.text)), () => {});
 }
 
 /** @param {MessageView} message @param {string} emoji */
@@ -195,7 +237,20 @@ async function copyLink(hash) {
 /** `#m42` in the address means that message. */
 function showAddressed() {
   const seq = Number(/^#m(\d+)$/.exec(location.hash)?.[1]);
-  if (seq > 0) void timeline.show(seq);
+  if (seq > 0) void timeline.show(seq).then((found) => found || toast(t("message_gone")));
+}
+
+/** What was here when the reader left is read. */
+function leave() {
+  timeline.leave();
+  const { position } = room;
+  if (position && timeline.following) remember(READ, `${position.epoch} ${position.seq}`);
+}
+
+/** @param {string | null} epoch @returns {number | undefined} how far this device has read on an earlier visit */
+function readUpTo(epoch) {
+  const [known, seq] = recall(READ)?.split(" ") ?? [];
+  return known === epoch ? Number(seq) : undefined;
 }
 
 let unread = 0;

@@ -5,6 +5,7 @@
 
 /** @import { Action, MessageView } from "./types.js" */
 /** @import { Conversation } from "./conversation.js" */
+/** @import { Names } from "./names-here.js" */
 import { byId } from "./dom.js";
 import { t } from "./i18n.js";
 import { messageItem, pendingItem } from "./message.js";
@@ -12,10 +13,15 @@ import { messageItem, pendingItem } from "./message.js";
 const AT_END_PX = 100;
 const DRAWN_AT_MOST = 400;
 const PAGE = 50;
+/** How many are read at once on the way to one that is far up. */
+const FAR = 250;
 const NEAR_EDGE_PX = 600;
+/** Of a room that talks all day, what is far above is forgotten; it can be read again. */
+const KEPT_AT_MOST = 4_000;
+const SHOWN_FOR_MS = 2_000;
 
 export class Timeline {
-  /** @type {(seq: number) => Promise<MessageView[]>} reads the messages before one */
+  /** @type {(seq: number, limit: number) => Promise<MessageView[]>} reads the messages before one */
   older = async () => [];
   /** @type {(unread: number, away: boolean) => void} */
   onplace = () => {};
@@ -23,6 +29,7 @@ export class Timeline {
   me;
   live = false;
   #conversation;
+  #names;
   #scroller = byId("scroller", HTMLElement);
   #list = byId("messages", HTMLOListElement);
   #start = byId("start", HTMLElement);
@@ -37,53 +44,57 @@ export class Timeline {
   #to = 0;
   #following = true;
   #atBeginning = false;
-  #loading = false;
+  /** @type {Promise<boolean> | null} */
+  #reading = null;
   #unread = 0;
   /** @type {Map<number, string>} lines above messages */
   #lines = new Map();
-  /** @type {number | null} */
+  /** @type {number | null} above which message the unread ones begin */
   #unreadLine = null;
+  /** How many came since the last frame: many messages at once cost one layout. */
+  #undrawn = 0;
   #frame = 0;
+  /** Where the scroller stood. */
+  #top = 0;
 
-  /** @param {Conversation} conversation */
-  constructor(conversation) {
+  /** @param {Conversation} conversation @param {Names} names */
+  constructor(conversation, names) {
     this.#conversation = conversation;
+    this.#names = names;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#earlier.addEventListener("click", () => void this.#showEarlier());
-    new ResizeObserver(() => this.#keepPlace()).observe(this.#scroller);
-    new ResizeObserver(() => this.#keepPlace()).observe(this.#list);
+    const sizes = new ResizeObserver(() => this.#keepPlace());
+    sizes.observe(this.#scroller);
+    sizes.observe(this.#list);
   }
 
-  /** The conversation has a new beginning. @param {string | null} line what to say about it */
-  reset(line = null) {
+  get following() {
+    return this.#following;
+  }
+
+  /** The conversation has a new beginning. @param {{ line?: string, readUpTo?: number }} [about] what to say about it */
+  reset({ line, readUpTo = Infinity } = {}) {
     const { messages } = this.#conversation;
-    this.#list.replaceChildren(...this.#pending.values());
-    this.#items.clear();
     this.#lines.clear();
     this.#unreadLine = null;
-    if (line !== null && messages.length > 0) this.#lines.set(messages[0].seq, line);
-    this.#from = this.#to = messages.length;
-    this.#atBeginning = messages.length < PAGE;
-    this.#extendUp(PAGE);
+    const unread = messages.find(({ seq, topic }) => seq > readUpTo && !topic);
+    if (unread) this.#moveLine(unread);
+    if (line !== undefined && messages.length > 0) this.#lines.set(messages[0].seq, line);
+    this.#atBeginning = messages.length < PAGE || messages[0].seq === 1;
+    this.#drawUpTo(messages.length);
     this.toEnd();
   }
 
   /** A message came. @param {MessageView} message @param {boolean} seen whether the reader looks at the page */
   append(message, seen) {
     const own = message.from.id === this.me;
-    if (!seen && !own && this.#unreadLine === null) {
-      this.#unreadLine = message.seq;
-      this.#lines.set(message.seq, t("new_messages"));
-    }
-    const wasDrawnToEnd = this.#to === this.#conversation.messages.length - 1;
-    if (wasDrawnToEnd && (this.#following || this.#list.childElementCount < DRAWN_AT_MOST)) {
-      this.#to += 1;
-      this.#insertAtEnd(this.#draw(this.#to - 1));
-      if (this.#following) this.#trimTop();
-    }
-    if (!this.#following && !own && !message.topic) this.#unread += 1;
+    const unread = !own && !message.topic && !(seen && this.#following);
+    // Who looks away gets one line, where they stopped; who reads further up a new one each time they leave the end.
+    if (unread && (this.#unreadLine === null || (seen && this.#unread === 0))) this.#moveLine(message);
+    this.#undrawn += 1;
+    if (!this.#following && unread) this.#unread += 1;
     if (own && !this.#following) this.toEnd();
-    this.#place();
+    else this.#nextFrame();
   }
 
   /** A message reads differently now. @param {MessageView} message */
@@ -98,7 +109,7 @@ export class Timeline {
     this.#keepPlace();
   }
 
-  /** Whose messages are one's own may become known late. @param {string | undefined} me */
+  /** Whose messages are one's own, and who can be called, may become known late. @param {string | undefined} me */
   setMe(me) {
     if (this.me === me) return;
     this.me = me;
@@ -108,7 +119,7 @@ export class Timeline {
   /** @param {Action} action */
   showPending(action) {
     const old = this.#pending.get(action.id);
-    const item = pendingItem(action, this.live);
+    const item = pendingItem(action, this.live, this.#names);
     this.#pending.set(action.id, item);
     if (old) old.replaceWith(item);
     else this.#list.append(item);
@@ -125,42 +136,37 @@ export class Timeline {
 
   /** The reader leaves the page: what is here is read, and the line is for what comes. */
   leave() {
-    if (this.#unreadLine === null) return;
-    const message = this.#conversation.get(this.#unreadLine);
-    this.#lines.delete(this.#unreadLine);
-    this.#unreadLine = null;
-    if (message) this.redraw(message);
+    this.#moveLine(null);
   }
 
   toEnd() {
-    if (this.#to < this.#conversation.messages.length) {
-      this.#list.replaceChildren(...this.#pending.values());
-      this.#items.clear();
-      this.#from = this.#to = this.#conversation.messages.length;
-      this.#extendUp(PAGE);
-    }
+    const { length } = this.#conversation.messages;
     this.#following = true;
+    this.#drawFresh();
+    if (this.#to < length) this.#drawUpTo(length);
     this.#unread = 0;
     this.#keepPlace();
     this.#place();
   }
 
-  /** Scrolls to a message and marks it for a moment. @param {number} seq */
+  /** Scrolls to a message and marks it for a moment. @param {number} seq @returns {Promise<boolean>} whether it is there */
   async show(seq) {
     while (!this.#conversation.get(seq) && !this.#atBeginning && seq < (this.#conversation.oldest ?? 0)) {
-      if (!(await this.#showEarlier())) break;
+      if (!(await this.#readEarlier(FAR))) break;
     }
     const message = this.#conversation.get(seq);
-    if (message === undefined) return;
+    if (message === undefined) return false;
     const index = this.#conversation.messages.indexOf(message);
-    if (index < this.#from) this.#extendUp(this.#from - index + 5);
+    if (index < this.#from || index >= this.#to) this.#drawUpTo(Math.min(index + PAGE / 2, this.#conversation.messages.length), 2 * PAGE);
     const item = this.#items.get(message);
-    if (item === undefined) return;
+    if (item === undefined) return false;
     this.#following = false;
     item.scrollIntoView({ block: "center" });
     item.querySelector("article")?.focus({ preventScroll: true });
     item.classList.add("shown");
-    setTimeout(() => item.classList.remove("shown"), 2_000);
+    setTimeout(() => item.classList.remove("shown"), SHOWN_FOR_MS);
+    this.#place();
+    return true;
   }
 
   /** @param {Element} element inside an item @returns {MessageView | undefined} */
@@ -169,13 +175,47 @@ export class Timeline {
     return this.#conversation.get(seq);
   }
 
+  /** @param {MessageView | null} message above which the unread ones begin */
+  #moveLine(message) {
+    const old = this.#conversation.get(this.#unreadLine ?? 0);
+    this.#unreadLine = message?.seq || null;
+    if (old) this.#lines.delete(old.seq);
+    if (this.#unreadLine !== null) this.#lines.set(this.#unreadLine, t("new_messages"));
+    if (old) this.redraw(old);
+  }
+
+  /** Draws another part. @param {number} to where it ends @param {number} [count] */
+  #drawUpTo(to, count = PAGE) {
+    this.#list.replaceChildren(...this.#pending.values());
+    this.#items.clear();
+    this.#from = this.#to = to;
+    this.#undrawn = 0;
+    this.#extendUp(count);
+  }
+
+  /** Those that came are drawn, if they follow on what is drawn; further up, only as many as there is room for. */
+  #drawFresh() {
+    const { length } = this.#conversation.messages;
+    const followsOn = this.#to === length - this.#undrawn;
+    this.#undrawn = 0;
+    if (!followsOn) return;
+    if (this.#following && length - this.#to > DRAWN_AT_MOST) return this.#drawUpTo(length, DRAWN_AT_MOST);
+    while (this.#to < length && (this.#following || this.#to - this.#from < DRAWN_AT_MOST)) {
+      this.#to += 1;
+      this.#insertAtEnd(this.#draw(this.#to - 1));
+    }
+    if (!this.#following) return;
+    this.#trimTop();
+    this.#forget();
+  }
+
   /** @param {number} index */
   #draw(index) {
     const message = this.#conversation.messages[index];
     const previous = this.#conversation.messages[index - 1] ?? null;
     const answered = message.reply_to ? this.#conversation.get(message.reply_to) : undefined;
     const line = this.#lines.get(message.seq) ?? null;
-    const item = messageItem(message, { previous, answered, me: this.me, line });
+    const item = messageItem(message, { previous, answered, me: this.me, names: this.#names, line });
     this.#items.set(message, item);
     return item;
   }
@@ -206,6 +246,14 @@ export class Timeline {
     }
   }
 
+  #forget() {
+    if (this.#conversation.messages.length <= KEPT_AT_MOST) return;
+    const forgotten = this.#conversation.forget(KEPT_AT_MOST / 2);
+    this.#from -= forgotten;
+    this.#to -= forgotten;
+    this.#atBeginning = false;
+  }
+
   /** @param {number} index */
   #undraw(index) {
     const message = this.#conversation.messages[index];
@@ -213,21 +261,31 @@ export class Timeline {
     this.#items.delete(message);
   }
 
-  /** @returns {Promise<boolean>} whether there were any */
+  /** @param {number} limit @returns {Promise<boolean>} whether there were any */
+  #readEarlier(limit) {
+    this.#reading ??= this.#readPage(limit)
+      .catch(() => false)
+      .finally(() => (this.#reading = null));
+    return this.#reading;
+  }
+
+  /** @param {number} limit */
+  async #readPage(limit) {
+    const { oldest } = this.#conversation;
+    if (this.#atBeginning || oldest === undefined) return false;
+    const fresh = this.#conversation.prepend(await this.older(oldest, limit));
+    this.#from += fresh.length;
+    this.#to += fresh.length;
+    this.#atBeginning = fresh.length < limit || fresh[0].seq === 1;
+    return fresh.length > 0;
+  }
+
   async #showEarlier() {
-    if (this.#loading) return false;
-    this.#loading = true;
-    try {
-      const { oldest } = this.#conversation;
-      if (this.#from < PAGE && !this.#atBeginning && oldest !== undefined) {
-        const fresh = this.#conversation.prepend(await this.older(oldest));
-        this.#from += fresh.length;
-        this.#to += fresh.length;
-        this.#atBeginning = fresh.length < PAGE;
-      }
-      if (this.#from === 0) return false;
+    if (this.#reading) return;
+    this.#following = false;
+    if (this.#from < PAGE) await this.#readEarlier(PAGE);
+    if (this.#from > 0) {
       const { scrollHeight, scrollTop } = this.#scroller;
-      this.#following = false;
       this.#extendUp(PAGE);
       // `overflow-anchor` is off: this is the one place that keeps the reader's place, in every browser.
       this.#scroller.scrollTop = scrollTop + (this.#scroller.scrollHeight - scrollHeight);
@@ -235,46 +293,50 @@ export class Timeline {
         this.#to -= 1;
         this.#undraw(this.#to);
       }
-      return true;
-    } catch {
-      return false;
-    } finally {
-      this.#loading = false;
-      this.#place();
     }
+    this.#place();
   }
 
   #showLater() {
     const { messages } = this.#conversation;
-    const { scrollHeight, scrollTop } = this.#scroller;
-    for (let i = 0; i < PAGE && this.#to < messages.length; i += 1) {
+    const { scrollTop } = this.#scroller;
+    for (let i = 0; i < PAGE && this.#to < messages.length - this.#undrawn; i += 1) {
       this.#to += 1;
       this.#insertAtEnd(this.#draw(this.#to - 1));
     }
     const grown = this.#scroller.scrollHeight;
     this.#trimTop();
-    const cut = grown - this.#scroller.scrollHeight;
-    if (scrollHeight > 0) this.#scroller.scrollTop = scrollTop - cut;
+    this.#scroller.scrollTop = scrollTop - (grown - this.#scroller.scrollHeight);
   }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const below = scrollHeight - scrollTop - clientHeight;
-    const drawnToEnd = this.#to === this.#conversation.messages.length;
-    this.#following = drawnToEnd && below < AT_END_PX;
+    const drawnToEnd = this.#to + this.#undrawn === this.#conversation.messages.length;
+    // Where the list grew and nobody moved up, the end is still what they want to see.
+    const movedUp = scrollTop < this.#top;
+    this.#top = scrollTop;
+    this.#following = drawnToEnd && (below < AT_END_PX || (this.#following && !movedUp));
     if (this.#following) this.#unread = 0;
     if (!drawnToEnd && below < NEAR_EDGE_PX) this.#showLater();
-    if (scrollTop < NEAR_EDGE_PX && !this.#following) void this.#showEarlier();
+    if (scrollTop < NEAR_EDGE_PX && !this.#following && (this.#from > 0 || !this.#atBeginning)) void this.#showEarlier();
     this.#place();
   }
 
-  /** At the end of the list, or of the frame: many messages at once cost one layout. */
-  #keepPlace() {
-    if (!this.#following || this.#frame !== 0) return;
+  #nextFrame() {
+    if (this.#frame !== 0) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
+      if (this.#undrawn > 0) {
+        this.#drawFresh();
+        this.#place();
+      }
       if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     });
+  }
+
+  #keepPlace() {
+    if (this.#following) this.#nextFrame();
   }
 
   #place() {

@@ -1,24 +1,21 @@
 /**
  * The topic under the room's name: all of it in the title, and a dialog to change it.
  */
+
+/** @import { Question } from "./ask.js" */
 import { byId } from "./dom.js";
 import { t } from "./i18n.js";
 
 export class TopicLine {
   #button = byId("topic", HTMLButtonElement);
   #words = byId("topic-words", HTMLElement);
-  #dialog = byId("topic-dialog", HTMLDialogElement);
-  #field = byId("new-topic", HTMLInputElement);
   #text = "";
+  #page;
 
-  /** @param {(text: string) => void} chosen */
-  constructor(chosen) {
-    this.#button.addEventListener("click", () => this.#ask());
-    byId("topic-form", HTMLFormElement).addEventListener("submit", () => {
-      const text = this.#field.value.trim().replace(/\s+/g, " ");
-      if (text !== this.#text) chosen(text);
-    });
-    byId("topic-cancel", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
+  /** @param {{ ask: (question: Question) => Promise<string | null>, chosen: (text: string) => void }} page */
+  constructor(page) {
+    this.#page = page;
+    this.#button.addEventListener("click", () => void this.#ask());
   }
 
   /** @param {string} text */
@@ -31,9 +28,9 @@ export class TopicLine {
     this.#button.setAttribute("aria-label", text ? t("topic_button", { topic: text }) : t("topic_none"));
   }
 
-  #ask() {
-    this.#field.value = this.#text;
-    this.#dialog.showModal();
-    this.#field.select();
+  async #ask() {
+    const question = { id: "topic", title: t("topic"), label: t("topic_label"), value: this.#text, longest: 250 };
+    const text = await this.#page.ask(question);
+    if (text !== null) this.#page.chosen(text);
   }
 }

@@ -14,28 +14,109 @@ use http::header::{
 };
 use http::{HeaderMap, StatusCode};
 use rust_embed::EmbeddedFile;
+use sha2::{Digest as _, Sha256};
+
+use super::{bare, pack};
 
 /// What is compressed stays so, under the hash of its content: the files of one binary, each once. A debug build reads
 /// them from the folder, and one that was edited has another hash.
-static COMPRESSED: LazyLock<Mutex<AHashMap<[u8; 32], Bytes>>> = LazyLock::new(Mutex::default);
+static COMPRESSED: LazyLock<Mutex<ByContent>> = LazyLock::new(Mutex::default);
+type ByContent = AHashMap<([u8; 32], Coding), Bytes>;
+
+/// Files as they are sent, by path: those that there are, and the parts of the packs below.
+static READY: LazyLock<Mutex<AHashMap<String, Asset>>> = LazyLock::new(Mutex::default);
+
+/// The pages whose files come in packs.
+const PACKED: [&str; 1] = ["room"];
+
+/// A file as it is sent.
+#[derive(Clone)]
+pub(super) struct Asset {
+    content: Bytes,
+    hash: [u8; 32],
+}
+
+impl Asset {
+    /// The file at this path below `/assets/`, where there is one; `read` reads a file of the page.
+    pub(super) fn find(path: &str, read: &impl Fn(&str) -> Option<EmbeddedFile>) -> Option<Self> {
+        let lock = || READY.lock().unwrap_or_else(PoisonError::into_inner);
+        // A debug build reads the folder each time: what was edited is seen at once.
+        if !cfg!(debug_assertions)
+            && let Some(known) = lock().get(path)
+        {
+            return Some(known.clone());
+        }
+        let content = content(path, read)?;
+        let hash = Sha256::digest(&content).into();
+        let asset = Self { content, hash };
+        lock().insert(path.to_owned(), asset.clone());
+        Some(asset)
+    }
+}
+
+fn content(path: &str, read: &impl Fn(&str) -> Option<EmbeddedFile>) -> Option<Bytes> {
+    let text = |path: &str| String::from_utf8(read(path)?.data.into_owned()).ok();
+    let kind = path.rsplit('.').next();
+    if let Some((page, file)) = pack::parts(path).filter(|(page, _)| PACKED.contains(page)) {
+        let packed = match kind {
+            Some("js") => pack::script(page, file, &text),
+            Some("css") => pack::style(file, &text),
+            _ => return None,
+        };
+        return packed.ok().map(Bytes::from);
+    }
+    match kind {
+        Some("js") => text(path).map(|source| Bytes::from(bare::script(&source))),
+        Some("css") => text(path).map(|source| Bytes::from(bare::style(&source))),
+        _ => read(path).map(|file| Bytes::from(file.data.into_owned())),
+    }
+}
+
+/// How the bytes of an answer are written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Coding {
+    Plain,
+    Gzip,
+    Brotli,
+}
+
+impl Coding {
+    /// The best that `Accept-Encoding` allows; browsers name brotli where the way is encrypted, or on the same machine.
+    fn for_request(request: &HeaderMap) -> Self {
+        if accepts(request, "br") {
+            Self::Brotli
+        } else if accepts(request, "gzip") {
+            Self::Gzip
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Gzip => Some("gzip"),
+            Self::Brotli => Some("br"),
+        }
+    }
+}
 
 /// The answer to a request with these headers.
-pub(super) fn answer(path: &str, file: EmbeddedFile, request: &HeaderMap) -> Response {
-    let gzip = accepts_gzip(request);
-    let hash = file.metadata.sha256_hash();
-    let tag = tag(&hash, gzip);
+pub(super) fn answer(path: &str, asset: &Asset, request: &HeaderMap) -> Response {
+    let coding = Coding::for_request(request);
+    let tag = tag(&asset.hash, coding);
     let known = has(request, &tag);
-    let mut response = match (known, gzip) {
-        (true, _) => Response::new(Body::empty()),
-        (false, true) => Response::new(Body::from(compressed(hash, &file.data))),
-        (false, false) => Response::new(Body::from(file.data)),
+    let body = match known {
+        true => Bytes::new(),
+        false => compressed(coding, asset),
     };
+    let mut response = Response::new(Body::from(body));
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
-    if gzip && !known {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(name) = coding.name().filter(|_| !known) {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
     // RFC 9110, section 8.8.3.3: what is encoded differently has a tag of its own.
@@ -48,33 +129,54 @@ pub(super) fn answer(path: &str, file: EmbeddedFile, request: &HeaderMap) -> Res
     response
 }
 
-fn tag(hash: &[u8; 32], gzip: bool) -> String {
+fn tag(hash: &[u8; 32], coding: Coding) -> String {
     let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hash}{}\"", if gzip { "-gzip" } else { "" })
+    let suffix = coding.name().map(|name| format!("-{name}"));
+    format!("\"{hash}{}\"", suffix.unwrap_or_default())
 }
 
-fn compressed(hash: [u8; 32], data: &[u8]) -> Bytes {
+fn compressed(coding: Coding, Asset { content, hash }: &Asset) -> Bytes {
     let lock = || COMPRESSED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = lock().get(&hash) {
+    if let Some(known) = lock().get(&(*hash, coding)) {
         return known.clone();
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let written = encoder.write_all(data).and_then(|()| encoder.finish());
-    let bytes = Bytes::from(written.expect("writing to a `Vec` does not fail"));
-    lock().insert(hash, bytes.clone());
+    let bytes = match coding {
+        Coding::Plain => return content.clone(),
+        Coding::Gzip => gzip(content),
+        Coding::Brotli => brotli(content),
+    };
+    lock().insert((*hash, coding), bytes.clone());
     bytes
 }
 
-/// Whether `Accept-Encoding` names gzip, by itself or by `*`, and does not weigh it with zero (RFC 9110, section 12.5.3).
-fn accepts_gzip(request: &HeaderMap) -> bool {
+fn gzip(content: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let written = encoder.write_all(content).and_then(|()| encoder.finish());
+    Bytes::from(written.expect("writing to a `Vec` does not fail"))
+}
+
+fn brotli(content: &[u8]) -> Bytes {
+    const BUFFER: usize = 4096;
+    const BEST: u32 = 11;
+    const WINDOW_BITS: u32 = 22;
+    let mut out = brotli::CompressorWriter::new(Vec::new(), BUFFER, BEST, WINDOW_BITS);
+    out.write_all(content)
+        .expect("writing to a `Vec` does not fail");
+    // This ends the stream.
+    Bytes::from(out.into_inner())
+}
+
+/// Whether `Accept-Encoding` names it, by itself or by `*`, and does not weigh it with zero (RFC 9110, section 12.5.3).
+fn accepts(request: &HeaderMap, wished: &str) -> bool {
     let mut any = false;
     for item in items(request, &ACCEPT_ENCODING) {
         let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
         let weight = parameters.trim().strip_prefix("q=");
         let wanted = weight.is_none_or(|weight| weight.trim().parse().unwrap_or(0.0_f32) > 0.0);
         match coding.trim() {
-            coding if coding.eq_ignore_ascii_case("gzip") => return wanted,
-            "*" => any = wanted,
+            coding if coding.eq_ignore_ascii_case(wished) => return wanted,
+            // Who takes anything is given what everybody can read.
+            "*" => any = wanted && wished == "gzip",
             _ => {}
         }
     }
@@ -118,33 +220,30 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_to_those_who_can_read_it() {
-        for value in [
-            "gzip",
-            "br, GZIP;q=0.5",
-            "deflate, gzip ; q=1.0",
-            "*",
-            "*;q=0, gzip",
+    fn each_gets_the_best_that_they_can_read() {
+        for (value, coding) in [
+            ("gzip", Coding::Gzip),
+            ("br, GZIP;q=0.5", Coding::Brotli),
+            ("gzip, deflate, br, zstd", Coding::Brotli),
+            ("br;q=0, gzip", Coding::Gzip),
+            ("deflate, gzip ; q=1.0", Coding::Gzip),
+            ("*", Coding::Gzip),
+            ("*;q=0, gzip", Coding::Gzip),
+            ("", Coding::Plain),
+            ("gzip;q=0", Coding::Plain),
+            ("gzip;q=0.000, *", Coding::Plain),
+            ("*;q=0", Coding::Plain),
+            ("gzip;q=high", Coding::Plain),
         ] {
-            assert!(accepts_gzip(&accepting(value)), "{value}");
+            assert!(Coding::for_request(&accepting(value)) == coding, "{value}");
         }
-        for value in [
-            "",
-            "br",
-            "gzip;q=0",
-            "gzip;q=0.000, *",
-            "*;q=0",
-            "gzip;q=high",
-        ] {
-            assert!(!accepts_gzip(&accepting(value)), "{value}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
+        assert!(Coding::for_request(&HeaderMap::new()) == Coding::Plain);
     }
 
     #[test]
     fn a_tag_is_found_in_a_list_and_its_encodings_are_told_apart() {
-        let plain = tag(&[0xab; 32], false);
-        let gzip = tag(&[0xab; 32], true);
+        let plain = tag(&[0xab; 32], Coding::Plain);
+        let gzip = tag(&[0xab; 32], Coding::Gzip);
         let mut request = HeaderMap::new();
         request.append(IF_NONE_MATCH, HeaderValue::from_static("\"other\""));
         assert!(!has(&request, &plain));
@@ -156,15 +255,21 @@ mod tests {
 
     #[test]
     fn what_is_compressed_reads_as_it_was() {
-        let text = "rooms ".repeat(1000);
-        for _ in 0..2 {
-            let bytes = compressed([7; 32], text.as_bytes());
-            assert!(bytes.len() < text.len() / 10);
-            let mut read = String::new();
-            flate2::read::GzDecoder::new(&*bytes)
-                .read_to_string(&mut read)
-                .expect("it is gzip");
-            assert_eq!(read, text);
+        let content = Bytes::from("rooms ".repeat(1000));
+        let asset = Asset {
+            content: content.clone(),
+            hash: [7; 32],
+        };
+        for coding in [Coding::Gzip, Coding::Brotli, Coding::Gzip] {
+            let bytes = compressed(coding, &asset);
+            assert!(bytes.len() < content.len() / 10);
+            let mut read = Vec::new();
+            let done = match coding {
+                Coding::Brotli => brotli::BrotliDecompress(&mut &*bytes, &mut read).map(|()| 0),
+                _ => flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut read),
+            };
+            done.expect("it is whole");
+            assert_eq!(read, content);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The room over HTTP: pages, polling, long polling, event streams, and saying something by POST.
 
 mod asset;
+mod bare;
 mod embed;
 mod error;
 mod events;
 mod health;
 mod members;
 mod messages;
+mod pack;
 mod page;
 
 use axum::extract::rejection::PathRejection;

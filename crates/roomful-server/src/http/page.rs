@@ -8,9 +8,10 @@ use http::{HeaderMap, StatusCode, Uri};
 use roomful::PeerAddr;
 use rust_embed::RustEmbed;
 
+use super::RoomPath;
+use super::asset::{self, Asset};
 use super::embed::frame_ancestors;
 use super::error::HttpError;
-use super::{RoomPath, asset};
 use crate::config::Config;
 use crate::protocol::ErrorCode;
 use crate::status::{Access, Visitor};
@@ -139,10 +140,10 @@ pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Respo
 }
 
 fn file(path: &str, headers: &HeaderMap) -> Response {
-    let Some(file) = Web::get(path) else {
+    let Some(asset) = Asset::find(path, &Web::get) else {
         return HttpError::new(ErrorCode::NotFound, "there is no such file").into_response();
     };
-    let mut response = asset::answer(path, file, headers);
+    let mut response = asset::answer(path, &asset, headers);
     response
         .headers_mut()
         .insert(CONTENT_SECURITY_POLICY, policy("'self'"));

@@ -363,7 +363,7 @@ async fn pages_come_compressed_to_those_who_can_read_that_and_are_the_same_pages
 
         let gzip = |tag: &str| {
             api.request("GET", path)
-                .header("accept-encoding", "gzip, br")
+                .header("accept-encoding", "gzip, deflate")
                 .header("if-none-match", tag)
         };
         let packed = gzip(tag.to_str().unwrap()).send().await.unwrap();

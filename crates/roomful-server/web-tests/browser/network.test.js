@@ -44,6 +44,7 @@ test("what waits survives a reload, and a second tab does not say it twice", asy
   const again = await world.browser.tab(ana.context(), `${url}?transport=longpoll`);
   await sees(again, ["here", "kept"]);
   await sees(ana, ["here", "kept"]);
+  await again.waitForFunction(() => document.querySelector(".pending") === null);
   assert.deepEqual((await world.server.log("reloaded")).map(({ text }) => text), ["here", "kept"]);
 });
 

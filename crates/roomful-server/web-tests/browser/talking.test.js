@@ -169,5 +169,6 @@ test("a draft waits for its writer", async () => {
   await live(page);
   await page.fill("#text", "half a tho");
   await page.reload();
+  await live(page);
   assert.equal(await page.inputValue("#text"), "half a tho");
 });

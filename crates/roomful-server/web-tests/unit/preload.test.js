@@ -13,7 +13,7 @@ function imports(/** @type {URL} */ url, found = new Set()) {
   return found;
 }
 
-for (const [page, script] of [["room.html", "room.js"], ["index.html", "lobby.js"], ["status-page.html", "status-page.js"]]) {
+for (const [page, script] of [["index.html", "lobby.js"], ["status-page.html", "status-page.js"]]) {
   test(`${page} asks for all its modules at once, and for no other`, () => {
     const links = [...read(new URL(page, WEB)).matchAll(/<link rel="modulepreload" href="\/assets\/([^"]+)"/g)];
     const needed = [...imports(new URL(script, WEB))].map((href) => href.slice(WEB.href.length));

@@ -37,15 +37,20 @@ export const en = {
   back: "All rooms",
   messages_region: "Messages",
   people_title: "People",
-  people_button: "People: {count}",
   copy_link: "Copy link",
   copied: "Link copied.",
   copy_failed: "The link is in the address bar.",
-  and_more: "and {count} more",
   you: "you",
   rename: "Change name",
   name_label: "Your name",
   name_hint: "You can change it at any time.",
+
+  guest: "{kind} {guest}",
+  guest_kinds: "Bright Calm Clever Cosy Curious Gentle Happy Kind Lively Merry Patient Quiet Quick Sunny Warm Witty",
+  guests: "Badger Crane Dolphin Finch Fox Hare Heron Koala Lark Lynx Otter Owl Panda Robin Seal Wren",
+
+  // Room: settings
+  settings: "Settings",
 
   // Room: connection
   connecting: "Connecting…",
@@ -88,15 +93,10 @@ export const en = {
   deleted: "This message was deleted.",
   unsaved: "not saved",
   unsaved_title: "Came from outside and is not part of the room’s history.",
+  message_gone: "That message is not here any more.",
   quote_unknown: "an earlier message",
   message_by: "{name}, {time}",
   more: "More: {name}, {time}",
-  actions: "Actions",
-  reply: "Reply",
-  edit: "Edit",
-  delete: "Delete",
-  delete_sure: "Delete for everybody?",
-  react_with: "React with {emoji}",
   reaction: "{emoji}: {count}",
   reaction_own: "{emoji}: {count}, you too",
 
@@ -106,15 +106,11 @@ export const en = {
   send: "Send",
   replying_to: "Replying to {name}",
   editing: "Editing your message",
-  too_long: "{count} bytes too long.",
-  too_long_one: "{count} byte too long.",
   typing: "{names} are typing…",
   typing_one: "{names} is typing…",
   typing_many: "Several people are typing…",
-
-  // Announced to screen readers
-  said_by: "{name}: {text}",
-  said_many: "{count} new messages from {names}",
+  too_long: "{count} bytes too long.",
+  too_long_one: "{count} byte too long.",
 
   // What the server refused
   error_rate_limited: "too fast, wait a moment",

@@ -2,7 +2,7 @@
  * Saying over HTTP, for the transports that only read: one request at a time, in order.
  */
 
-/** @import { Action, Ears } from "../types.js" */
+/** @import { Action, Ears, RoomEvent, You } from "../types.js" */
 /** @import { Api } from "../http.js" */
 import { ApiError } from "../http.js";
 
@@ -37,7 +37,7 @@ export class Sender {
     this.#busy = true;
     for (let action = this.#queue.shift(); action !== undefined; action = this.#queue.shift()) {
       try {
-        const answer = await this.#api.perform(action, this.#ears.identity().name);
+        const answer = await this.#perform(action, this.#ears.identity().name);
         // Even after `stop`: stored is stored.
         this.#ears.stored(action, answer);
       } catch (error) {
@@ -51,5 +51,30 @@ export class Sender {
       }
     }
     this.#busy = false;
+  }
+
+  /**
+   * Does to the record what the action says. Repeating it is safe: the server knows it by its id.
+   * @param {Action} action @param {string} name
+   * @returns {Promise<RoomEvent & { you?: You }>}
+   */
+  #perform({ id, kind, text, reply_to, seq, emoji, on }, name) {
+    switch (kind) {
+      case "say":
+        return this.#request("POST", "/messages", { id, name, text, reply_to });
+      case "edit":
+        return this.#request("PATCH", `/messages/${seq}`, { id, text });
+      case "delete":
+        return this.#request("DELETE", `/messages/${seq}`, { id });
+      case "react":
+        return this.#request("PUT", `/messages/${seq}/reactions`, { id, emoji, on });
+      case "topic":
+        return this.#request("PUT", "/topic", { id, name, text });
+    }
+  }
+
+  /** @param {string} method @param {string} path @param {object} body */
+  #request(method, path, body) {
+    return this.#api.json(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   }
 }

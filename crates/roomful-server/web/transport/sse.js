@@ -62,7 +62,8 @@ export class SseTransport {
     const position = this.#ears.position();
     if (position === null) return this.#end({ comeBack: false, code: "no_history" });
     const signal = this.#abort.signal;
-    const response = await this.#api.eventStream(`${position.epoch}:${position.seq}`, position.seq, signal);
+    const headers = { Accept: "text/event-stream", "Last-Event-ID": `${position.epoch}:${position.seq}` };
+    const response = await this.#api.request(`/events?after=${position.seq}`, { headers, signal, cache: "no-store" });
     if (!response.headers.get("Content-Type")?.startsWith("text/event-stream") || response.body === null) {
       throw new ApiError(0, "no_stream", "the answer is not an event stream");
     }

@@ -1,0 +1,36 @@
+/**
+ * 中文界面的其余部分。
+ * @type {Record<keyof typeof import("./en-later.js").en, string>}
+ */
+export const zh = {
+  choose_notify: "有人叫我或回复我时通知我",
+  choose_sound: "没在看时有消息就响一声",
+  notify_impossible: "这里无法显示通知：浏览器要求 HTTPS。",
+  notify_refused: "浏览器的站点设置禁止了通知。",
+  suggestions: "建议",
+  language: "语言",
+  and_more: "还有 {count} 人",
+  people_button: "成员：{count}",
+  actions: "操作",
+  reply: "回复",
+  edit: "编辑",
+  delete: "删除",
+  delete_sure: "对所有人删除？",
+  react_with: "回应 {emoji}",
+  said_by: "{name}：{text}",
+  said_many: "{names}发来 {count} 条新消息",
+  command_me: "说说你在做什么",
+  command_me_needs: "说说你在做什么：/me 挥挥手",
+  command_nick: "修改名字",
+  command_nick_needs: "请写上名字：/nick 小林",
+  command_topic: "修改话题",
+  command_help: "显示帮助",
+  command_unknown: "没有 {command} 这个命令。试试 /help，或用 // 开头原样发送。",
+  help_title: "可以这样写",
+  help_slashes: "让消息以 / 开头",
+  help_mention: "叫某个人的名字",
+  help_marks: "粗体、斜体、删除线、代码",
+  help_blocks: "用在行首：引用、列表、代码",
+  help_arrow: "编辑上一条消息",
+  help_newline: "换行",
+};
