@@ -12,7 +12,7 @@ from lesson.groups import group_of
 class ChatConsumer(WebsocketConsumer):
     def websocket_connect(self, message):
         self.group = group_of(self.scope["url_route"]["kwargs"]["group"])
-        # Ids that programs gave their messages; Roomful repeats such a message once, with its number.
+        # Ids that programs gave their messages: Roomful repeats such a message once, with its number.
         self.shown = deque(maxlen=100)
         async_to_sync(self.channel_layer.group_add)(self.group, self.channel_name)
         self.accept()
@@ -30,10 +30,12 @@ class ChatConsumer(WebsocketConsumer):
 
     def chat_message(self, event):
         """Somebody in Roomful said something, or a program did."""
-        if "seq" not in event:
-            self.shown.append(event.get("id"))
-        elif event["from"]["id"].startswith("x-") and event["id"] in self.shown:
-            return
+        # `node` is the Roomful node that passes a message on; authors who are no members of it have ids with `x-`.
+        outside = "node" not in event or event["from"]["id"].startswith("x-")
+        if outside and "id" in event:
+            if event["id"] in self.shown:
+                return
+            self.shown.append(event["id"])
         self.send(event["text"])
 
     def not_for_us(self, event):
