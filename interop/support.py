@@ -12,6 +12,7 @@ import threading
 import unittest
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 HERE = Path(__file__).parent
 PYTHON = [sys.executable]
@@ -19,21 +20,17 @@ NODE = ["node"]
 
 
 class Server:
-    """The server built from this repository, with its history in one file."""
+    """The server built from this repository; `history` is where it keeps what is said, as `--history` takes it."""
 
     def __init__(self, history, *flags):
-        if "ROOMFUL_BIN" not in os.environ:
-            raise RuntimeError("ROOMFUL_BIN must name the server: `cargo xtask test --only interop` sets it")
-        self.command = [os.environ["ROOMFUL_BIN"], "--history", f"sqlite:{history}", *flags]
+        self.command = [roomful(), "--history", history, *flags]
         # The system chooses the port, which a restart keeps.
         self.host = "127.0.0.1:0"
         self.start()
 
     def start(self):
         command = [*self.command, "--listen", self.host]
-        # To the server every ROOMFUL_ variable is a setting; here none but the flags are meant.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
         line = self.process.stdout.readline()
         url = re.search(r"http://([^/\s]+)", line)
         if not url:
@@ -49,24 +46,39 @@ class Server:
         self.process.wait()
 
     def socket(self, room):
-        return f"ws://{self.host}/room/{room}/"
+        return f"ws://{self.host}/room/{quote(room)}/"
 
     def messages(self, room):
-        return f"http://{self.host}/api/rooms/{room}/messages"
+        return f"http://{self.host}/api/rooms/{quote(room)}/messages"
+
+    def get(self, path):
+        """What the API answers."""
+        with urllib.request.urlopen(f"http://{self.host}/api/rooms/{path}", timeout=10) as response:
+            return json.load(response)
 
     def log(self, room):
         """The room's whole log, as somebody who polls gets it."""
         events, page = [], True
         while page:
             after = events[-1]["seq"] if events else 0
-            url = f"http://{self.host}/api/rooms/{room}/events?after={after}&limit=100"
-            with urllib.request.urlopen(url, timeout=10) as response:
-                answer = json.load(response)
+            answer = self.get(f"{quote(room)}/events?after={after}&limit=100")
             if not answer["recovered"]:
                 raise AssertionError(f"the log after {after} is not known: {answer}")
             page = answer["events"]
             events += page
         return events
+
+
+def roomful():
+    """The server's program."""
+    if "ROOMFUL_BIN" not in os.environ:
+        raise RuntimeError("ROOMFUL_BIN must name the server: `cargo xtask test --only interop` sets it")
+    return os.environ["ROOMFUL_BIN"]
+
+
+def environment():
+    """Ours without what the server would take for its settings: every ROOMFUL_ variable."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
 
 
 def drain(pipe):
@@ -147,16 +159,8 @@ def text_of(report):
     return report["text"] if report.get("type") == "chat.message" else report.get("heard")
 
 
-class ServerTest(unittest.IsolatedAsyncioTestCase):
-    """A test with a server of its own."""
-
-    FLAGS = ()
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.server = Server(Path(folder.name) / "roomful.db", *self.FLAGS)
-        self.addCleanup(self.server.kill)
+class ClientTest(unittest.IsolatedAsyncioTestCase):
+    """A test with clients."""
 
     async def asyncSetUp(self):
         # asyncio reports each step that takes 0.1 s, which on a busy machine says nothing.
@@ -168,3 +172,15 @@ class ServerTest(unittest.IsolatedAsyncioTestCase):
         client = await Client.start(name, interpreter, program, *arguments, changed=self.changed)
         self.addAsyncCleanup(client.end)
         return client
+
+
+class ServerTest(ClientTest):
+    """A test with a server of its own."""
+
+    FLAGS = ()
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.server = Server(f"sqlite:{Path(folder.name) / 'roomful.db'}", *self.FLAGS)
+        self.addCleanup(self.server.kill)

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import os
 import subprocess
 import tempfile
 import threading
@@ -14,7 +13,7 @@ import redis.asyncio as redis
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from support import drain
+from support import drain, environment, roomful
 
 PYTHON = {"core": RedisChannelLayer, "pubsub": RedisPubSubChannelLayer}
 RUST = {"core": "redis+unix", "pubsub": "redis+pubsub+unix"}
@@ -41,6 +40,7 @@ class RedisServer:
         return self
 
     def start(self, command, ready):
+        self.command, self.ready = command, ready
         try:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         except FileNotFoundError:
@@ -62,9 +62,16 @@ class RedisServer:
                     return
                 await asyncio.sleep(0.05)
 
-    def stop(self):
+    def start_again(self):
+        """After `kill`: on the same socket, with nothing in it."""
+        self.start(self.command, self.ready)
+
+    def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def stop(self):
+        self.kill()
         self.folder.cleanup()
 
 
@@ -78,18 +85,15 @@ class Refused(Exception):
 
 def program(url, **settings):
     """The tool's command line and environment, in which every ROOMFUL_ variable is a setting to it."""
-    if "ROOMFUL_BIN" not in os.environ:
-        raise RuntimeError("ROOMFUL_BIN must name the server: `cargo xtask test --only interop` sets it")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROOMFUL_")}
-    environment |= {f"ROOMFUL_LAYER__{name.upper()}": str(value) for name, value in settings.items()}
-    return [os.environ["ROOMFUL_BIN"], "layer", "--layer", url], environment
+    set_to = {f"ROOMFUL_LAYER__{name.upper()}": str(value) for name, value in settings.items()}
+    return [roomful(), "layer", "--layer", url], environment() | set_to
 
 
 async def refusal(url):
     """How the tool ends that cannot start: its exit code and what it says."""
-    command, environment = program(url)
+    command, variables = program(url)
     ended = await asyncio.to_thread(
-        subprocess.run, command, env=environment, input="", capture_output=True, text=True
+        subprocess.run, command, env=variables, input="", capture_output=True, text=True
     )  # fmt: skip
     return ended.returncode, ended.stderr
 
@@ -99,10 +103,10 @@ class Rust:
 
     @classmethod
     async def start(cls, url, **settings):
-        command, environment = program(url, **settings)
+        command, variables = program(url, **settings)
         self = cls()
         self.process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, limit=1 << 24
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=variables, limit=1 << 24
         )
         return self
 

@@ -112,7 +112,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "interop",
-        what: "Python, Node.js and curl in one room; kill -9 under load; channels_redis on one layer with us",
+        what: "Python, Node.js and curl in one room; kill -9 under load; channels_redis on one layer with us; Django beside two nodes",
         needs: &["programs", "python", "node", "build"],
         run: |_| {
             let python = cmd(in_target("venv/bin/python")?);

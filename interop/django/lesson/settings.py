@@ -1,0 +1,21 @@
+"""The settings of a site that keeps nothing in a database: its rooms live in Redis."""
+
+import os
+import secrets
+
+# Nothing here is signed for longer than the process lives.
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secrets.token_urlsafe(50)
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+INSTALLED_APPS = ["daphne", "channels", "lesson"]
+ROOT_URLCONF = "lesson.urls"
+ASGI_APPLICATION = "lesson.asgi.application"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+USE_TZ = True
+
+# The same Redis as Roomful's `--layer`, and nothing else that has to agree: both have the same defaults.
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")]},
+    }
+}
