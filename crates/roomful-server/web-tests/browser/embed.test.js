@@ -131,7 +131,7 @@ test("Escape closes what is open in the room before it closes the chat", async (
   const frame = await room(page);
   await frame.locator("#topic").click();
   await frame.locator("#new-topic").press("Escape");
-  await frame.locator("#topic-dialog:not([open])").waitFor({ state: "attached" });
+  await frame.locator("dialog[open]").waitFor({ state: "detached" });
   assert.equal(await page.locator("roomful-chat").getAttribute("open"), "");
 });
 
