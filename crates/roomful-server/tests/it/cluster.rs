@@ -188,6 +188,7 @@ async fn a_node_that_ends_leaves_the_room_to_the_other() {
     let mut ben = V1::join(&two, "123", "Ben").await;
     ana.says("1", "last words").await;
     assert_eq!(ben.events(1).await[0]["text"], "last words");
+    two.until_members("123", &["Ana", "Ben"]).await;
 
     // Without a word, as if its machine was gone.
     cables[0].cut();

@@ -16,23 +16,6 @@ fn two_nodes() -> ([Node; 2], [Cable; 3]) {
     ([Node::start("none", one), Node::start("none", two)], cables)
 }
 
-/// Waits until a member's room has these members, as an HTTP client of `node` sees it.
-async fn until_members(node: &Node, room: &str, expected: &[&str]) {
-    let path = format!("/api/rooms/{room}/members");
-    let asking = async {
-        loop {
-            let list = node.api().get_json(&path).await;
-            let names: Vec<_> = list["members"].as_array().unwrap().iter().collect();
-            let names: Vec<_> = names.iter().map(|m| m["name"].as_str().unwrap()).collect();
-            if names == expected {
-                assert_eq!(list["count"], expected.len());
-                return;
-            }
-        }
-    };
-    soon(&format!("{expected:?} being in {room}"), asking).await;
-}
-
 #[tokio::test]
 async fn without_history_two_nodes_are_one_live_room_and_nobody_hears_anything_twice() {
     let ([one, two], _cables) = two_nodes();
@@ -90,8 +73,8 @@ async fn everybody_sees_who_is_here_on_all_nodes() {
     let ben = V1::join(&two, "123", "Ben").await;
 
     assert_eq!(ana.hear("chat.joined").await["member"]["name"], "Ben");
-    until_members(&two, "123", &["Ana", "Ben"]).await;
-    until_members(&one, "123", &["Ana", "Ben"]).await;
+    two.until_members("123", &["Ana", "Ben"]).await;
+    one.until_members("123", &["Ana", "Ben"]).await;
     let mut cid = V1::join(&two, "123", "Cid").await;
     assert_eq!(cid.welcome["member_count"], 3);
     // Who comes and is renamed at once came under the new name, to the other node.
@@ -110,7 +93,7 @@ async fn everybody_sees_who_is_here_on_all_nodes() {
     assert_eq!(ana.hear("chat.typing").await["member"]["name"], "Cy");
     ben.leave().await;
     assert_eq!(ana.hear("chat.left").await["member"]["name"], "Ben");
-    until_members(&one, "123", &["Ana", "Cy"]).await;
+    one.until_members("123", &["Ana", "Cy"]).await;
 }
 
 #[tokio::test]
@@ -118,7 +101,7 @@ async fn rooms_are_counted_on_nodes_where_they_are_not_open() {
     let ([one, two], _cables) = two_nodes();
     let _ana = V1::join(&one, "123", "Ana").await;
 
-    until_members(&two, "123", &["Ana"]).await;
+    two.until_members("123", &["Ana"]).await;
 
     let listed = two.api().get_json("/api/rooms").await;
     assert_eq!(
@@ -137,7 +120,7 @@ async fn a_node_that_comes_later_learns_who_was_there_before() {
 
     let two = Node::start("none", &cables[1]);
 
-    until_members(&two, "123", &["Ana", "Ben"]).await;
+    two.until_members("123", &["Ana", "Ben"]).await;
 }
 
 #[tokio::test]
@@ -146,19 +129,19 @@ async fn a_node_that_is_silent_for_the_lease_takes_its_members_and_the_other_ser
     let [one, two] = [0, 1].map(|node: usize| Node::with_lease("none", &cables[node], LEASE));
     let _ana = V1::join(&one, "123", "Ana").await;
     let mut ben = V1::join(&two, "123", "Ben").await;
-    until_members(&two, "123", &["Ana", "Ben"]).await;
+    two.until_members("123", &["Ana", "Ben"]).await;
 
     cables[0].cut();
 
     assert_eq!(ben.hear("chat.left").await["member"]["name"], "Ana");
-    until_members(&two, "123", &["Ben"]).await;
+    two.until_members("123", &["Ben"]).await;
     ben.says("1", "still here").await;
     assert_eq!(ben.hear("chat.message").await["text"], "still here");
 
     // It was only the cable.
     cables[0].mend();
     assert_eq!(ben.hear("chat.joined").await["member"]["name"], "Ana");
-    until_members(&two, "123", &["Ana", "Ben"]).await;
+    two.until_members("123", &["Ana", "Ben"]).await;
 }
 
 #[tokio::test]
@@ -166,7 +149,7 @@ async fn a_node_that_stops_says_goodbye_for_its_members() {
     let ([one, two], _cables) = two_nodes();
     let ana = V1::join(&one, "123", "Ana").await;
     let mut ben = V1::join(&two, "123", "Ben").await;
-    until_members(&two, "123", &["Ana", "Ben"]).await;
+    two.until_members("123", &["Ana", "Ben"]).await;
     let token = ana.token();
     drop(ana);
 
@@ -174,7 +157,7 @@ async fn a_node_that_stops_says_goodbye_for_its_members() {
 
     assert_eq!(ben.hear("chat.left").await["member"]["name"], "Ana");
     assert!(!token.is_empty());
-    until_members(&two, "123", &["Ben"]).await;
+    two.until_members("123", &["Ben"]).await;
 }
 
 #[tokio::test]

@@ -79,6 +79,23 @@ impl Node {
         &self.chat
     }
 
+    /// Waits until a room has these members, as an HTTP client of this node sees it.
+    pub(crate) async fn until_members(&self, room: &str, expected: &[&str]) {
+        let path = format!("/api/rooms/{room}/members");
+        let asking = async {
+            loop {
+                let list = self.api().get_json(&path).await;
+                let names: Vec<_> = list["members"].as_array().unwrap().iter().collect();
+                let names: Vec<_> = names.iter().map(|m| m["name"].as_str().unwrap()).collect();
+                if names == expected {
+                    assert_eq!(list["count"], expected.len());
+                    return;
+                }
+            }
+        };
+        soon(&format!("{expected:?} being in {room}"), asking).await;
+    }
+
     /// An HTTP client for it.
     pub(crate) fn api(&self) -> Api {
         Api::new(self.address)
