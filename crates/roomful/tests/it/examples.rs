@@ -132,7 +132,7 @@ async fn in_axum_is_a_room_beside_a_page() {
     );
     let mut ana = example.enter("/room/a/").await;
     let mut bo = example.join("/room/a/").await;
-    ana.say("from axum").await;
+    bo.say("from axum").await;
     assert_eq!(ana.hear().await, "from axum");
     assert_eq!(bo.hear().await, "from axum");
 }
