@@ -128,7 +128,7 @@ async fn write(
     while !stop.load(Ordering::Relaxed) {
         let id = format!("c-{:020}", waits.len()).into();
         let action = Action::Say {
-            text: TEXT.to_owned(),
+            text: TEXT.into(),
             reply_to: None,
         };
         let asked = Instant::now();

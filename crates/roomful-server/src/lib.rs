@@ -16,5 +16,6 @@ pub mod rate;
 pub mod refusal;
 pub mod room;
 pub mod status;
+pub mod timestamp;
 
 pub use app::{App, serve};

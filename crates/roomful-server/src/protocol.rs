@@ -7,7 +7,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
+
+use crate::timestamp::Timestamp;
 
 /// A room's name: 1 to 64 characters, letters and digits of any script, `_`, `-` and `.`, but not `.` or `..`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -103,11 +106,11 @@ pub struct RoomEvent {
     pub id: Arc<str>,
     /// Who did it.
     pub from: Member,
-    /// When it was stored: RFC 3339 in UTC with milliseconds.
-    pub at: String,
+    /// When it was stored.
+    pub at: Timestamp,
     /// The message's text: of a message, or as it reads after an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
+    pub text: Option<ByteString>,
     /// The number of the message that is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<u64>,
@@ -158,7 +161,7 @@ pub enum Action {
     /// Say something.
     Say {
         /// The text.
-        text: String,
+        text: ByteString,
         /// The message that is answered.
         reply_to: Option<u64>,
     },
@@ -167,7 +170,7 @@ pub enum Action {
         /// The message.
         target: u64,
         /// The new text.
-        text: String,
+        text: ByteString,
     },
     /// Remove one's own message.
     Delete {
@@ -186,7 +189,7 @@ pub enum Action {
     /// Say what the room is about.
     Topic {
         /// The topic; empty for none.
-        text: String,
+        text: ByteString,
     },
 }
 
@@ -200,15 +203,15 @@ pub struct MessageView {
     /// Who said it.
     pub from: Member,
     /// When.
-    pub at: String,
+    pub at: Timestamp,
     /// The text as it reads now; empty where it was deleted.
-    pub text: String,
+    pub text: ByteString,
     /// The message that is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<u64>,
     /// When it was last edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edited_at: Option<String>,
+    pub edited_at: Option<Timestamp>,
     /// Whether it was deleted; what is left is its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
@@ -248,7 +251,7 @@ pub enum ClientMessage {
         /// The client's id for it: 1 to 64 characters of ASCII letters, digits, `-`, `_`, `.`, `:`.
         id: String,
         /// The text.
-        text: String,
+        text: ByteString,
         /// The message that is answered.
         reply_to: Option<u64>,
     },
@@ -260,7 +263,7 @@ pub enum ClientMessage {
         /// The message.
         seq: u64,
         /// The new text.
-        text: String,
+        text: ByteString,
     },
     /// Remove one's own message.
     #[serde(rename = "chat.delete")]
@@ -288,7 +291,7 @@ pub enum ClientMessage {
         /// The client's id for this action.
         id: String,
         /// The topic; empty for none.
-        text: String,
+        text: ByteString,
     },
     /// I am typing.
     #[serde(rename = "chat.typing")]
@@ -338,7 +341,7 @@ pub enum ServerMessage {
         /// Its number; `null` where nothing is numbered.
         seq: Option<u64>,
         /// When it was stored.
-        at: String,
+        at: Timestamp,
     },
     /// A member came (its first connection).
     #[serde(rename = "chat.joined")]
@@ -477,9 +480,4 @@ pub enum ErrorCode {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-/// The wall clock's time as the protocol writes it: RFC 3339 in UTC with milliseconds.
-pub fn now() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
 }

@@ -2,6 +2,9 @@
 //!
 //! Run: `cargo run --example typed_chat -- 127.0.0.1:8000`, then connect to `ws://127.0.0.1:8000/room/123/`.
 
+use std::future::{pending, ready};
+
+use roomful::serve::Server;
 use roomful::{ChannelLayer, Consumer, Message, Result, Socket, UrlRouter};
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +62,7 @@ impl Consumer for ChatConsumer {
     }
 }
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
     let address = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "127.0.0.1:8000".into());
@@ -68,7 +70,9 @@ async fn main() -> std::io::Result<()> {
     let chat = ChatConsumer::default().into_service(&layer);
     let application = UrlRouter::new().re_path(r"room/(?P<group>\w+)/$", chat);
 
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    println!("listening on http://{}/", listener.local_addr()?);
-    roomful::serve::serve(listener, application).await
+    // One event loop per core, and a room on one of them: what is said there leaves in one write per member.
+    let cores = std::thread::available_parallelism()?;
+    let server = Server::bind(address, cores.get())?;
+    println!("listening on http://{}/", server.local_addr()?);
+    server.run(application, pending(), ready(()))
 }

@@ -192,13 +192,14 @@ fn drive(
         let mut life = life;
         let close = poll_fn(|cx| {
             for _ in 0..ROUNDS {
-                let news = driver.poll_read(cx);
+                driver.poll_read(cx);
                 let behind = !driver.reads();
                 if let Poll::Ready(close) = life.as_mut().poll(cx) {
                     return Poll::Ready(close);
                 }
                 let _ = driver.poll_write(cx);
-                if !(news || behind && driver.reads()) {
+                // Only a consumer that had fallen behind leaves something unread.
+                if !(behind && driver.reads()) {
                     return Poll::Pending;
                 }
             }

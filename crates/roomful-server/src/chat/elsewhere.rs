@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytestring::ByteString;
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use roomful::Event;
 use roomful::layer::Inbox;
@@ -13,8 +14,9 @@ use super::{Chat, Room, stopped};
 use crate::node::{self, Meeting, Node, Outsider, Sender, group_of};
 use crate::presence::Elsewhere;
 use crate::presence::gossip::{Effect, Gossip, What};
-use crate::protocol::{Action, EventKind, Member, RoomEvent, RoomName, ServerMessage, now};
+use crate::protocol::{Action, EventKind, Member, RoomEvent, RoomName, ServerMessage};
 use crate::refusal::Refusal;
+use crate::timestamp::Timestamp;
 
 /// How long opening a room waits for the layer; then the room is open without it, and enters its group when it can.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -160,39 +162,45 @@ impl Chat {
 
     /// Another program says something in a room: stored, where it has an id; else shown to those who are here.
     async fn outside(&self, room: Arc<Room>, kind: Event, said: Outsider) {
+        let Some(node) = &self.inner.node else { return };
         let Outsider { id, from, text } = said;
+        let text = ByteString::from(text);
         let say = Action::Say {
             text: text.clone(),
             reply_to: None,
         };
-        let outcome = match id {
-            Some(id) if self.is_numbered() => self.act(&room.name, &from, id, say).await.map(drop),
-            id => self.check(&say).map(|()| {
-                let event = unnumbered(&room.name, id, from, text);
-                match self.is_numbered() {
-                    true => room.feed.pass_unsaved(&event),
-                    false => room.feed.pass_unnumbered(&event),
-                }
-            }),
+        let (taken, is_stored) = match &id {
+            Some(id) if self.is_numbered() => {
+                let id = Arc::clone(id).into();
+                let stored = self.act(&room.name, &from, id, say).done().await;
+                (stored.map(drop), true)
+            }
+            _ => (self.check(&say), false),
         };
-        let Some(node) = &self.inner.node else { return };
-        match outcome {
-            Ok(()) => node.count_outsider(),
-            Err(Refusal { message, .. }) => {
-                node.refuse_outsider(room.name.as_str(), kind.kind(), &message);
+        if let Err(Refusal { message, .. }) = taken {
+            node.refuse_outsider(room.name.as_str(), kind.kind(), &message);
+            return;
+        }
+        node.count_outsider();
+        // What is stored, the feed hands out by itself.
+        if !is_stored {
+            let event = unnumbered(&room.name, id, from, text);
+            match self.is_numbered() {
+                true => room.feed.pass_unsaved(&event),
+                false => room.feed.pass_unnumbered(&event),
             }
         }
     }
 }
 
-fn unnumbered(room: &RoomName, id: Option<Arc<str>>, from: Member, text: String) -> RoomEvent {
+fn unnumbered(room: &RoomName, id: Option<Arc<str>>, from: Member, text: ByteString) -> RoomEvent {
     RoomEvent {
         kind: EventKind::Message,
         room: room.as_str().into(),
         seq: 0,
         id: id.unwrap_or_else(|| crate::identity::random_text().into()),
         from,
-        at: now(),
+        at: Timestamp::now(),
         text: Some(text),
         reply_to: None,
         target: None,

@@ -2,34 +2,38 @@
 //!
 //! - `rooms`: those that somebody listens to;
 //! - `attendance`: being in one of them;
+//! - `acting`: doing something there, until it is stored;
 //! - `reading`: what a reader or a feed missed;
 //! - `elsewhere`: what other nodes and programs say.
 
+mod acting;
 mod attendance;
 mod elsewhere;
 mod reading;
 mod rooms;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ahash::AHashMap;
 use roomful::serve::Home;
 use tokio::sync::watch;
 
+pub use acting::{Acting, Storing};
 pub use attendance::Attendance;
 pub use reading::{NEWEST_PAGE, Page, Position};
 pub use rooms::{Room, Rooms};
 
 use crate::counters::Counters;
-use crate::history::{Appended, History, HistoryError};
+use crate::history::{ActionId, History, HistoryError};
 use crate::identity::{self, Guests};
 use crate::node::{Node, NodeCounts};
 use crate::presence::Presence;
 use crate::protocol::{Action, ErrorCode, EventKind, Limits, Member, RoomEvent, RoomName, You};
 use crate::rate::Rates;
 use crate::refusal::Refusal;
+use crate::timestamp::Timestamp;
 
 /// The longest topic, in characters.
 const MAX_TOPIC: usize = 250;
@@ -68,6 +72,8 @@ struct Inner {
     rates: Rates,
     node: Option<Node>,
     stopping: watch::Sender<bool>,
+    /// The same for whoever only asks, without a lock.
+    is_stopping: AtomicBool,
 }
 
 /// Something was said.
@@ -104,6 +110,7 @@ impl Chat {
                 rates,
                 node,
                 stopping,
+                is_stopping: AtomicBool::new(false),
             }),
         }
     }
@@ -125,7 +132,7 @@ impl Chat {
 
     /// Whether what is said is numbered and kept.
     pub fn is_numbered(&self) -> bool {
-        self.inner.history.epoch().is_some()
+        self.inner.history.is_numbered()
     }
 
     /// Where connections of this room live.
@@ -239,41 +246,35 @@ impl Chat {
         }
     }
 
-    /// Says, edits, deletes or reacts; resolves when it is stored.
+    /// Says, edits, deletes or reacts. It is with the store when this returns, and done when it is stored.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was stored then, and nobody was shown it. If its code is `store_unavailable` the outcome may
     /// be unknown: doing it again with the same id is safe.
-    pub async fn act(
-        &self,
-        room: &RoomName,
-        by: &Member,
-        id: Arc<str>,
-        action: Action,
-    ) -> Result<Said, Refusal> {
-        if !identity::is_client_id(&id) {
+    pub fn act(&self, room: &RoomName, by: &Member, id: ActionId, action: Action) -> Acting<'_> {
+        if let Err(refusal) = self.may_act(&id, &action) {
+            return Acting::Done(Err(refusal));
+        }
+        if self.is_numbered() {
+            let appending = self.inner.history.append(room, by.clone(), id, action);
+            Acting::storing(self, appending)
+        } else {
+            Acting::Done(self.act_live(room, by, id, action))
+        }
+    }
+
+    fn may_act(&self, id: &ActionId, action: &Action) -> Result<(), Refusal> {
+        if id.may_come_again() && !identity::is_client_id(id.as_str()) {
             return Err(Refusal::new(
                 ErrorCode::BadId,
                 "an action's id has 1 to 64 ASCII letters, digits, `-`, `_`, `.` or `:`",
             ));
         }
-        self.check(&action)?;
-        if *self.inner.stopping.borrow() {
+        self.check(action)?;
+        if self.inner.is_stopping.load(Ordering::Acquire) {
             return Err(Refusal::stopping());
         }
-        let heard = Instant::now();
-        let said = match self.is_numbered() {
-            true => {
-                let appended = self.inner.history.append(room, by.clone(), id, action);
-                let Appended { event, repeated } = appended.await?;
-                Said { event, repeated }
-            }
-            false => self.act_live(room, by, id, action)?,
-        };
-        if said.event.kind == EventKind::Message && !said.repeated {
-            self.counters().said(heard.elapsed());
-        }
-        Ok(said)
+        Ok(())
     }
 
     pub(super) fn check(&self, action: &Action) -> Result<(), Refusal> {
@@ -310,7 +311,7 @@ impl Chat {
         &self,
         room: &RoomName,
         by: &Member,
-        id: Arc<str>,
+        id: ActionId,
         action: Action,
     ) -> Result<Said, Refusal> {
         let Action::Say { text, .. } = action else {
@@ -323,9 +324,9 @@ impl Chat {
             kind: EventKind::Message,
             room: room.as_str().into(),
             seq: 0,
-            id,
+            id: id.into_text(),
             from: by.clone(),
-            at: crate::protocol::now(),
+            at: Timestamp::now(),
             text: Some(text),
             reply_to: None,
             target: None,
@@ -333,6 +334,7 @@ impl Chat {
             on: None,
         };
         self.inner.rooms.room(room).feed.pass_unnumbered(&event);
+        self.counters().said(Duration::ZERO);
         let event = Arc::new(event);
         if let Some(node) = &self.inner.node {
             node.publish(std::slice::from_ref(&event));
@@ -350,6 +352,7 @@ impl Chat {
 
     /// Tells everybody that the server stops, waits until they are gone, and finishes all writes.
     pub async fn stop(&self) {
+        self.inner.is_stopping.store(true, Ordering::Release);
         self.inner.stopping.send_replace(true);
         self.inner.stopping.closed().await;
         self.inner.history.close().await;

@@ -27,19 +27,16 @@ const MAX_EARLY: usize = 4096;
 /// Passing events (typing, presence) that may wait for one event stream; a slower one misses some, by their nature.
 const PASSING: usize = 64;
 
-/// An event of the log and its JSON, written at most once however many readers there are.
+/// An event of the log, and its JSON as soon as somebody wanted it.
 #[derive(Clone, Debug)]
 pub struct Entry {
     event: Arc<RoomEvent>,
-    json: Arc<OnceLock<ByteString>>,
+    json: Option<ByteString>,
 }
 
 impl From<Arc<RoomEvent>> for Entry {
     fn from(event: Arc<RoomEvent>) -> Self {
-        Self {
-            event,
-            json: Arc::default(),
-        }
+        Self { event, json: None }
     }
 }
 
@@ -49,9 +46,15 @@ impl Entry {
         &self.event
     }
 
-    /// The event as JSON.
-    pub fn json(&self) -> &ByteString {
-        self.json.get_or_init(|| to_json(&*self.event))
+    /// The same for another reader, with its JSON: so that is written once for all.
+    fn shared(&mut self) -> Self {
+        self.json();
+        self.clone()
+    }
+
+    /// The event as JSON, which is written once.
+    pub fn json(&mut self) -> &ByteString {
+        self.json.get_or_insert_with(|| to_json(&*self.event))
     }
 }
 
@@ -198,14 +201,14 @@ impl Feed {
     }
 
     fn hand_out(&self, state: &mut State, event: Arc<RoomEvent>) {
-        let entry = Entry::from(event);
+        let mut entry = Entry::from(event);
         if entry.event.kind == EventKind::Topic {
-            state.topic = entry.event.text.clone().unwrap_or_default();
+            state.topic = entry.event.text.as_deref().unwrap_or_default().to_owned();
         }
         if entry.event.kind == EventKind::Message
             && let Some(text) = &entry.event.text
         {
-            self.send(&self.plain, || Message::text(text.as_str()));
+            self.send(&self.plain, || Message::Text(text.clone()));
         }
         self.send(&self.json, || Message::Text(entry.json().clone()));
         if entry.event.kind == EventKind::Deleted
@@ -221,9 +224,8 @@ impl Feed {
 
     /// Sends what is said to those of an audience, if there are any.
     fn send(&self, audience: &Audience, message: impl FnOnce() -> Message) {
-        let members = audience.len();
+        let members = audience.send_with(message);
         if members > 0 {
-            audience.send(&message());
             self.counters.delivered(members);
         }
     }
@@ -273,7 +275,7 @@ impl Feed {
 
     fn pass_message(&self, event: &RoomEvent, json: ByteString) {
         if let Some(text) = &event.text {
-            self.send(&self.plain, || Message::text(text.as_str()));
+            self.send(&self.plain, || Message::Text(text.clone()));
         }
         self.pass_to_streams(&json);
         self.send(&self.json, || Message::Text(json));
@@ -317,14 +319,15 @@ impl Feed {
 
     /// What comes after a position, if memory still holds all of it.
     pub fn tail_after(&self, after: u64, limit: usize) -> Tail {
-        let state = self.lock();
+        let mut state = self.lock();
         if after >= state.head() {
             return Tail::Complete(Vec::new());
         }
         match state.tail.front() {
             Some(first) if first.event.seq <= after + 1 => {
                 let skip = (after + 1 - first.event.seq) as usize;
-                Tail::Complete(state.tail.iter().skip(skip).take(limit).cloned().collect())
+                let entries = state.tail.iter_mut().skip(skip).take(limit);
+                Tail::Complete(entries.map(Entry::shared).collect())
             }
             _ => Tail::TooOld,
         }
@@ -350,7 +353,7 @@ impl State {
                 || (event.kind == EventKind::Edited && event.target == Some(target));
             if is_its_text && event.text.is_some() {
                 *entry = Entry::from(Arc::new(RoomEvent {
-                    text: Some(String::new()),
+                    text: Some(ByteString::new()),
                     ..RoomEvent::clone(event)
                 }));
             }

@@ -1,6 +1,5 @@
 //! What time it is, for the dates that are shown. Order, repeats and time-outs never depend on it.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,35 +31,5 @@ impl Default for Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
-    }
-}
-
-/// RFC 3339 in UTC with milliseconds. A number that is no date (a damaged row) reads as 1970, so that the rest can be read.
-pub(super) fn rfc3339(ms: i64) -> String {
-    thread_local! {
-        /// Under load there are many dates of one millisecond.
-        static LAST: RefCell<(i64, String)> = RefCell::new((0, write(0)));
-    }
-    fn write(ms: i64) -> String {
-        let timestamp =
-            jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        format!("{timestamp:.3}")
-    }
-    LAST.with_borrow_mut(|last| {
-        if last.0 != ms {
-            *last = (ms, write(ms));
-        }
-        last.1.clone()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_has_milliseconds_even_when_they_are_zero() {
-        assert_eq!(rfc3339(1_795_348_800_000), "2026-11-22T12:00:00.000Z");
-        assert_eq!(rfc3339(1_795_348_800_007), "2026-11-22T12:00:00.007Z");
     }
 }

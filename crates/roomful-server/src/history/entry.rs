@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::ActionId;
 use crate::protocol::{Action, EventKind, Member, RoomEvent, RoomName};
+use crate::timestamp::Timestamp;
 
 /// Whose messages an author may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,11 +13,12 @@ pub(super) enum Authority {
     Any,
 }
 
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) room: RoomName,
     pub(super) author: Member,
     pub(super) authority: Authority,
-    pub(super) id: Arc<str>,
+    pub(super) id: ActionId,
     pub(super) action: Action,
 }
 
@@ -33,14 +36,24 @@ impl Entry {
         )
     }
 
+    /// How many bytes of text it brings.
+    pub(super) fn text_bytes(&self) -> usize {
+        match &self.action {
+            Action::Say { text, .. } | Action::Edit { text, .. } | Action::Topic { text } => {
+                text.len()
+            }
+            Action::Delete { .. } | Action::React { .. } => 0,
+        }
+    }
+
     /// The event that the entry becomes.
-    pub(super) fn numbered(&self, room: Arc<str>, seq: u64, at: String) -> RoomEvent {
+    pub(super) fn numbered(self, room: Arc<str>, seq: u64, at: Timestamp) -> RoomEvent {
         let mut event = RoomEvent {
             kind: EventKind::Message,
             room,
             seq,
-            id: Arc::clone(&self.id),
-            from: self.author.clone(),
+            id: self.id.into_text(),
+            from: self.author,
             at,
             text: None,
             reply_to: None,
@@ -48,29 +61,29 @@ impl Entry {
             emoji: None,
             on: None,
         };
-        match &self.action {
+        match self.action {
             Action::Say { text, reply_to } => {
-                event.text = Some(text.clone());
-                event.reply_to = *reply_to;
+                event.text = Some(text);
+                event.reply_to = reply_to;
             }
             Action::Edit { target, text } => {
                 event.kind = EventKind::Edited;
-                event.target = Some(*target);
-                event.text = Some(text.clone());
+                event.target = Some(target);
+                event.text = Some(text);
             }
             Action::Delete { target } => {
                 event.kind = EventKind::Deleted;
-                event.target = Some(*target);
+                event.target = Some(target);
             }
             Action::React { target, emoji, on } => {
                 event.kind = EventKind::Reacted;
-                event.target = Some(*target);
-                event.emoji = Some(emoji.clone());
-                event.on = Some(*on);
+                event.target = Some(target);
+                event.emoji = Some(emoji);
+                event.on = Some(on);
             }
             Action::Topic { text } => {
                 event.kind = EventKind::Topic;
-                event.text = Some(text.clone());
+                event.text = Some(text);
             }
         }
         event

@@ -25,6 +25,8 @@
 //!          └─ none       numbers nothing                                      live only
 //! ```
 
+mod action_id;
+mod appending;
 mod clock;
 mod entry;
 mod error;
@@ -38,7 +40,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::protocol::{Action, Member, MessageView, ReactionView, RoomEvent, RoomName};
+use crate::timestamp::Timestamp;
 
+pub use action_id::ActionId;
+pub use appending::Appending;
 pub use clock::Clock;
 pub use error::{HistoryError, OpenError};
 pub use memory::MemoryOptions;
@@ -46,7 +51,7 @@ pub use postgres::PostgresOptions;
 pub use sqlite::{Retention, SqliteOptions, Synchronous};
 
 use entry::{Authority, Entry};
-use listeners::Listeners;
+use listeners::{Listener, Listeners};
 use memory::Memory;
 use postgres::Postgres;
 use sqlite::Sqlite;
@@ -108,7 +113,7 @@ pub struct RoomSummary {
     /// The newest number.
     pub head: u64,
     /// When something was last stored there.
-    pub last_at: String,
+    pub last_at: Timestamp,
     /// How many messages there are to read.
     pub messages: u64,
     /// What the room is about, if anybody said so.
@@ -193,10 +198,17 @@ impl History {
     /// The listener should be quick, and must not wait for this history. Where it holds a handle of it, the history stays open
     /// until [`close`](Self::close), which lets go of listeners.
     pub fn on_commit(&self, listener: impl Fn(&[Arc<RoomEvent>]) + Send + Sync + 'static) {
-        self.listeners.add(Arc::new(listener));
+        let listener: Listener = Arc::new(listener);
+        self.listeners.add(&listener);
     }
 
-    /// Stores one action of `author`, who may edit and delete only their own messages.
+    /// Whether events get numbers here, and can be read later.
+    pub fn is_numbered(&self) -> bool {
+        self.identity.epoch.is_some()
+    }
+
+    /// Stores one action of `author`, who may edit and delete only their own messages. The store has it when this returns;
+    /// what it gives resolves when the action is stored.
     ///
     /// Editing, deleting or reacting needs a message that is there; a second deletion finds none. Setting a reaction that is
     /// set already, or taking back one that is not, changes nothing but is an event like any other, so that each action is
@@ -206,40 +218,39 @@ impl History {
     /// See [`HistoryError`]; after any error nothing was shown to anyone.
     ///
     /// # Cancel safety
-    /// When the future is dropped the action may be stored or not. Repeating it with the same id is safe.
-    pub async fn append(
+    /// When the future is dropped the action is stored or refused all the same. Repeating it with the same id is safe.
+    pub fn append(
         &self,
         room: &RoomName,
         author: Member,
-        id: Arc<str>,
+        id: ActionId,
         action: Action,
-    ) -> Result<Appended, HistoryError> {
-        self.write(room, author, Authority::Own, id, action).await
+    ) -> Appending {
+        self.write(room, author, Authority::Own, id, action)
     }
 
     /// As [`append`](Self::append), by a moderator: may edit and delete everybody's messages.
     ///
     /// # Errors
     /// See [`HistoryError`].
-    pub async fn moderate(
+    pub fn moderate(
         &self,
         room: &RoomName,
         moderator: Member,
-        id: Arc<str>,
+        id: ActionId,
         action: Action,
-    ) -> Result<Appended, HistoryError> {
+    ) -> Appending {
         self.write(room, moderator, Authority::Any, id, action)
-            .await
     }
 
-    async fn write(
+    fn write(
         &self,
         room: &RoomName,
         author: Member,
         authority: Authority,
-        id: Arc<str>,
+        id: ActionId,
         action: Action,
-    ) -> Result<Appended, HistoryError> {
+    ) -> Appending {
         let entry = Entry {
             room: room.clone(),
             author,
@@ -248,10 +259,10 @@ impl History {
             action,
         };
         match &self.store {
-            Store::Sqlite(sqlite) => sqlite.append(entry).await,
-            Store::Postgres(postgres) => postgres.append(entry).await,
-            Store::Memory(memory) => memory.append(&entry),
-            Store::None => Err(HistoryError::NoHistory),
+            Store::Sqlite(sqlite) => sqlite.append(entry),
+            Store::Postgres(postgres) => postgres.append(entry),
+            Store::Memory(memory) => Appending::known(memory.append(entry)),
+            Store::None => Appending::known(Err(HistoryError::NoHistory)),
         }
     }
 

@@ -106,10 +106,10 @@ pub(super) async fn events(
     };
     drop((attendance, connected));
     chat.counters().delivered(page.events.len());
-    Ok(answer(&chat, &room, &page))
+    Ok(answer(&chat, &room, page))
 }
 
-fn answer(chat: &Chat, room: &Room, page: &Page) -> Response {
+fn answer(chat: &Chat, room: &Room, mut page: Page) -> Response {
     // The events are JSON already: the answer is written around them.
     let mut body = format!(
         r#"{{"room":{},"epoch":{},"seq":{},"head":{},"recovered":{},"events":["#,
@@ -119,7 +119,7 @@ fn answer(chat: &Chat, room: &Room, page: &Page) -> Response {
         page.head,
         page.recovered
     );
-    for (index, entry) in page.events.iter().enumerate() {
+    for (index, entry) in page.events.iter_mut().enumerate() {
         if index > 0 {
             body.push(',');
         }
@@ -213,7 +213,7 @@ impl EventStream {
         loop {
             self.head.mark_unchanged();
             // A store that cannot be read ends the stream; the client comes back with its last id.
-            let page = self
+            let mut page = self
                 .chat
                 .page(&self.room, &self.position, self.chat.limits().page_max)
                 .await
@@ -236,7 +236,7 @@ impl EventStream {
                 push(&mut out, None, &to_json(&resync));
             }
             self.chat.counters().delivered(page.events.len());
-            for entry in &page.events {
+            for entry in &mut page.events {
                 push(&mut out, self.id(entry).as_deref(), entry.json());
             }
             self.position = Position {

@@ -10,6 +10,7 @@ use super::RoomPath;
 use super::error::HttpError;
 use crate::chat::Chat;
 use crate::protocol::{Member, RoomName};
+use crate::timestamp::Timestamp;
 
 /// Rooms in one answer.
 const MAX_ROOMS: usize = 100;
@@ -32,7 +33,7 @@ pub(super) struct RoomInfo {
     /// What it is about; empty where nobody said so.
     topic: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_at: Option<String>,
+    last_at: Option<Timestamp>,
 }
 
 /// `GET /api/rooms`: rooms with people in them first, then those that spoke last.

@@ -110,7 +110,7 @@ pub(super) async fn say(
     }
     let id = saying.id.unwrap_or_else(random_text);
     let action = Action::Say {
-        text: saying.text,
+        text: saying.text.into(),
         reply_to: saying.reply_to,
     };
     act(&chat, &room, &member, id, action, token.is_none()).await
@@ -136,7 +136,10 @@ pub(super) async fn edit(
         &room,
         &headers,
         id,
-        Action::Edit { target: seq, text },
+        Action::Edit {
+            target: seq,
+            text: text.into(),
+        },
     )
     .await
 }
@@ -158,7 +161,15 @@ pub(super) async fn topic(
 ) -> Result<Response, HttpError> {
     let Topic { id, name, text } = read_json(&chat, body).await?;
     let member = known_speaker(&chat, &room, &headers, name.as_deref())?;
-    act(&chat, &room, &member, id, Action::Topic { text }, false).await
+    act(
+        &chat,
+        &room,
+        &member,
+        id,
+        Action::Topic { text: text.into() },
+        false,
+    )
+    .await
 }
 
 #[derive(Default, Deserialize)]
@@ -253,7 +264,7 @@ async fn act(
     action: Action,
     is_new: bool,
 ) -> Result<Response, HttpError> {
-    let said = chat.act(room, member, id.into(), action).await?;
+    let said = chat.act(room, member, id.into(), action).done().await?;
     let status = if said.repeated {
         StatusCode::OK
     } else {

@@ -58,6 +58,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::{EventKind, Member, RoomEvent};
+    use crate::timestamp::Timestamp;
 
     #[test]
     fn a_numbered_event_travels_with_all_its_fields_and_comes_back_as_it_was() {
@@ -70,7 +71,7 @@ mod tests {
                 id: "m-1".into(),
                 name: "Ana".into(),
             },
-            at: "2026-11-22T12:00:00.000Z".into(),
+            at: Timestamp::from_millis(1_795_348_800_000),
             text: Some("hi".into()),
             reply_to: Some(41),
             target: None,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::plain_close;
-use super::under_way::{Outcome, UnderWay, act};
+use super::under_way::{Outcome, UnderWay};
 use crate::chat::{Attendance, Chat, Position, Room, stopped};
 use crate::feed::to_json;
 use crate::protocol::{Action, ClientMessage, ErrorCode, Member, ServerMessage};
@@ -44,7 +44,7 @@ pub(super) async fn enter(
     };
     // From here on live events wait behind the seat while what came before is read and sent.
     let (head, mut seat) = room.feed().join_json(&socket.sender());
-    let caught_up = chat
+    let mut caught_up = chat
         .catch_up(room, &position, head)
         .await
         .map_err(|refusal| plain_close(&refusal))?;
@@ -57,7 +57,7 @@ pub(super) async fn enter(
             caught_up.recovered,
         ))
         .await?;
-    for entry in &caught_up.events {
+    for entry in &mut caught_up.events {
         socket.send(entry.json().clone()).await?;
     }
     seat.resume();
@@ -73,7 +73,7 @@ pub(super) async fn speak(
 ) -> Result {
     let mut typing = TokenBucket::new(1, 2);
     let mut stopping = pin!(stopped(stopping));
-    let mut under_way = UnderWay::default();
+    let mut under_way = UnderWay::new();
     loop {
         let answer = tokio::select! {
             biased;
@@ -111,11 +111,11 @@ pub(super) async fn speak(
 }
 
 /// Does what a message asks for, or puts it under way. What is known at once is answered at once.
-fn hear(
-    chat: &Chat,
+fn hear<'a>(
+    chat: &'a Chat,
     attendance: &mut Attendance,
     typing: &mut TokenBucket,
-    under_way: &mut UnderWay,
+    under_way: &mut UnderWay<'a, Arc<str>>,
     message: &Message,
 ) -> Result<Option<ServerMessage>> {
     let (id, action) = match parse(message)? {
@@ -150,9 +150,10 @@ fn hear(
     if let Err(wait) = chat.count(&attendance.member().id) {
         return Ok(Some(Refusal::rate_limited(wait).into_message(Some(id))));
     }
-    let (room, member) = (attendance.room(), attendance.member());
-    under_way.push(act(chat, room, member, id.into(), action));
-    Ok(None)
+    let id: Arc<str> = id.into();
+    let (room, member) = (attendance.room().name(), attendance.member());
+    let acting = chat.act(room, member, Arc::clone(&id).into(), action);
+    Ok(under_way.push(id, acting).map(answer))
 }
 
 /// Waits for the first message; answers anything else with an error.
@@ -211,12 +212,12 @@ fn welcome(chat: &Chat, room: &Room, member: &Member, head: u64, recovered: bool
 }
 
 /// What the author is told.
-fn answer((id, said): Outcome) -> ServerMessage {
+fn answer((id, said): Outcome<Arc<str>>) -> ServerMessage {
     match said {
         Ok(said) => ServerMessage::Said {
             id,
             seq: (said.event.seq > 0).then_some(said.event.seq),
-            at: said.event.at.clone(),
+            at: said.event.at,
         },
         Err(refusal) => refusal.into_message(Some(id.to_string())),
     }

@@ -6,8 +6,9 @@ use roomful::{Close, CloseCode, Moment, Result, Socket};
 use tokio::sync::watch;
 
 use super::plain_close;
-use super::under_way::{UnderWay, act};
+use super::under_way::{Outcome, UnderWay};
 use crate::chat::{Attendance, Chat, stopped};
+use crate::history::ActionId;
 use crate::protocol::Action;
 
 /// A text frame in is a message said, a text frame out is a message's text.
@@ -19,18 +20,13 @@ pub(super) async fn speak(
 ) -> Result {
     let room = attendance.room();
     let mut stopping = pin!(stopped(stopping));
-    let mut under_way = UnderWay::default();
+    let mut under_way = UnderWay::new();
     // The member is this connection's own, so counting makes its ids.
     let mut said: u64 = 0;
     loop {
         tokio::select! {
             biased;
-            (_, said) = under_way.next(), if !under_way.is_empty() => {
-                if let Err(refusal) = said {
-                    // Plain text has no words for it: the code tells whether to come back.
-                    return Err(plain_close(&refusal).into());
-                }
-            }
+            outcome = under_way.next(), if !under_way.is_empty() => end_if_refused(outcome)?,
             moment = socket.next(), if under_way.has_room() => match moment {
                 Moment::Message(message) => {
                     let text = message.into_text()?;
@@ -41,10 +37,10 @@ pub(super) async fn speak(
                         // Nothing is lost: the socket is not read until it may say more.
                         Box::pin(tokio::time::sleep(wait)).await;
                     }
-                    let say = Action::Say { text: text.to_string(), reply_to: None };
                     said += 1;
-                    let id = said.to_string().into();
-                    under_way.push(act(chat, room, attendance.member(), id, say));
+                    let say = Action::Say { text, reply_to: None };
+                    let acting = chat.act(room.name(), attendance.member(), ActionId::counted(said), say);
+                    under_way.push((), acting).map_or(Ok(()), end_if_refused)?;
                 }
                 Moment::Closed(_) => break,
                 _ => {}
@@ -57,4 +53,10 @@ pub(super) async fn speak(
     // What was said before the farewell is stored.
     under_way.finish().await;
     Ok(())
+}
+
+/// Plain text has no words for a refusal: the code tells whether to come back.
+fn end_if_refused(((), said): Outcome<()>) -> Result {
+    said.map(drop)
+        .map_err(|refusal| plain_close(&refusal).into())
 }

@@ -13,7 +13,7 @@ use super::Access;
 use crate::chat::Chat;
 use crate::counters::Counts;
 use crate::feed::to_json;
-use crate::protocol;
+use crate::timestamp::Timestamp;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ struct Welcome {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "status.sample")]
 struct Sample {
-    at: String,
+    at: Timestamp,
     /// WebSockets, event streams and held polls.
     connections: u64,
     /// Rooms somebody is in.
@@ -119,7 +119,7 @@ impl Board {
         let members = rooms.iter().map(|room| room.presence().count());
         let occupied: Vec<usize> = members.filter(|members| *members > 0).collect();
         Sample {
-            at: protocol::now(),
+            at: Timestamp::now(),
             connections: now.connections,
             rooms: occupied.len(),
             members: occupied.iter().sum(),

@@ -10,6 +10,7 @@ use roomful_server::chat::{Chat, ChatLimits, Rooms};
 use roomful_server::feed::{Cursor, Feed, Step, Tail};
 use roomful_server::history::{History, MemoryOptions};
 use roomful_server::protocol::{Action, EventKind, Limits, Member, RoomEvent, RoomName};
+use roomful_server::timestamp::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 
 /// The newest number of the log.
@@ -36,8 +37,8 @@ fn event(seq: u64) -> Arc<RoomEvent> {
             id: "m-1".into(),
             name: "Ana".into(),
         },
-        at: String::new(),
-        text: Some(seq.to_string()),
+        at: Timestamp::default(),
+        text: Some(seq.to_string().into()),
         reply_to: None,
         target: None,
         emoji: None,
@@ -240,7 +241,7 @@ async fn miss_and_read(rooms: Arc<Rooms>, told: usize) {
             name: "Ana".into(),
         };
         let say = Action::Say {
-            text: format!("{number}"),
+            text: format!("{number}").into(),
             reply_to: None,
         };
         let id = format!("id-{number}").into();

@@ -8,6 +8,7 @@
 mod flush;
 mod stretch;
 
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -144,10 +145,20 @@ impl Audience {
 
     /// Sends a message to every member. Never waits.
     pub fn send(&self, message: &Message) {
+        self.send_with(|| message);
+    }
+
+    /// Sends to every member what `message` gives, which is asked only if there are any. Says how many there are.
+    ///
+    /// `message` is called with the audience locked: it must not use it.
+    pub fn send_with<M: Borrow<Message>>(&self, message: impl FnOnce() -> M) -> usize {
         let mut state = self.shared.lock();
-        if state.members.is_empty() {
-            return;
+        let members = state.members.len();
+        if members == 0 {
+            return 0;
         }
+        let message = message();
+        let message = message.borrow();
         Encoder::PLAIN.encode(&mut state.waiting.plain.bytes, message);
         if let Some(encoder) = state.deflating {
             encoder.encode(&mut state.waiting.deflated.bytes, message);
@@ -157,6 +168,7 @@ impl Audience {
             drop(state);
             self.shared.flusher.schedule(&self.shared);
         }
+        members
     }
 
     /// How many seats are taken.

@@ -78,7 +78,6 @@ impl<C: Consumer> Lane for RenderLane<C> {
     fn offer(&self, group: &GroupName, event: &Event) -> Option<usize> {
         let message = C::render(&event.decode_owned().ok()?)?;
         let audience = self.lock().audiences.get(group)?.clone();
-        audience.send(&message);
-        Some(audience.len())
+        Some(audience.send_with(|| message))
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::RandomState;
+use bytestring::ByteString;
+use hashbrown::HashTable;
 
 use super::MemoryOptions;
-use crate::history::clock::rfc3339;
 use crate::history::{Appended, Entry, EventsPage, HistoryError, RoomSummary, grouped_reactions};
 use crate::protocol::{Action, MessageView, RoomEvent, RoomName};
+use crate::timestamp::Timestamp;
 
 pub(super) struct Log {
     room: Arc<str>,
@@ -16,8 +18,9 @@ pub(super) struct Log {
     pub(super) head: u64,
     /// The newest numbers without holes: the last one is `head`.
     kept: VecDeque<Kept>,
-    /// Author and client id of every event that is kept.
-    numbers: AHashMap<(Arc<str>, Arc<str>), u64>,
+    /// The number of every event that is kept and may be said again, by its key; author and id are looked up in the event.
+    numbers: HashTable<u64>,
+    hasher: RandomState,
     text_bytes: usize,
     /// Messages that are kept and not deleted.
     messages: u64,
@@ -29,6 +32,8 @@ struct Kept {
     event: Arc<RoomEvent>,
     /// How it reads now, where it is a message.
     now: Option<Now>,
+    /// What author and id hash to, where they may come again.
+    key: Option<u64>,
 }
 
 #[derive(Default)]
@@ -47,7 +52,8 @@ impl Log {
             room: room.as_str().into(),
             head,
             kept: VecDeque::new(),
-            numbers: AHashMap::new(),
+            numbers: HashTable::new(),
+            hasher: RandomState::new(),
             text_bytes: 0,
             messages: 0,
             last_at_ms: 0,
@@ -57,18 +63,19 @@ impl Log {
 
     pub(super) fn append(
         &mut self,
-        entry: &Entry,
+        entry: Entry,
         options: &MemoryOptions,
     ) -> Result<Appended, HistoryError> {
-        let key = (Arc::clone(&entry.author.id), Arc::clone(&entry.id));
-        if let Some(event) = self.numbers.get(&key).and_then(|&seq| self.event(seq)) {
+        let key =
+            (entry.id.may_come_again()).then(|| self.key(&entry.author.id, entry.id.as_str()));
+        if let Some(event) = key.and_then(|key| self.said(key, &entry)) {
             return Ok(Appended {
                 event: Arc::clone(event),
                 repeated: true,
             });
         }
         let seq = self.head + 1;
-        let now = self.apply(entry, seq)?;
+        let now = self.apply(&entry, seq)?;
         match entry.action {
             Action::Say { .. } => self.messages += 1,
             Action::Delete { .. } => self.messages -= 1,
@@ -76,14 +83,24 @@ impl Log {
         }
 
         self.last_at_ms = self.last_at_ms.max(options.clock.now_ms());
-        let event = Arc::new(entry.numbered(Arc::clone(&self.room), seq, rfc3339(self.last_at_ms)));
-        self.text_bytes += event.text.as_ref().map_or(0, String::len);
+        let event = Arc::new(entry.numbered(
+            Arc::clone(&self.room),
+            seq,
+            Timestamp::from_millis(self.last_at_ms),
+        ));
+        self.text_bytes += text_bytes(&event);
         self.kept.push_back(Kept {
             event: Arc::clone(&event),
             now,
+            key,
         });
-        self.numbers.insert(key, seq);
         self.head = seq;
+        if let Some(key) = key {
+            let kept = &self.kept;
+            let key_of = |&seq: &u64| place(kept, self.head, seq).and_then(|place| kept[place].key);
+            self.numbers
+                .insert_unique(key, seq, |seq| key_of(seq).unwrap_or_default());
+        }
         self.prune(options);
         Ok(Appended {
             event,
@@ -122,7 +139,7 @@ impl Log {
                     (Some(_), true) | (None, false) => {}
                 }
             }
-            Action::Topic { text } => self.topic.clone_from(text),
+            Action::Topic { text } => self.topic = text.to_string(),
         }
         Ok(None)
     }
@@ -132,7 +149,7 @@ impl Log {
         let event = Arc::make_mut(&mut self.kept[place].event);
         self.text_bytes -= event
             .text
-            .replace(String::new())
+            .replace(ByteString::new())
             .map_or(0, |text| text.len());
     }
 
@@ -140,7 +157,7 @@ impl Log {
         while self.kept.len() > options.events_per_room.max(1)
             || (self.text_bytes > options.text_bytes_per_room && self.kept.len() > 1)
         {
-            let Some(Kept { event, now }) = self.kept.pop_front() else {
+            let Some(Kept { event, now, key }) = self.kept.pop_front() else {
                 break;
             };
             // A message that is gone can no longer be deleted: its text must not live on in edits.
@@ -150,9 +167,11 @@ impl Log {
                     self.wipe(seq);
                 }
             }
-            self.text_bytes -= event.text.as_ref().map_or(0, String::len);
-            self.numbers
-                .remove(&(Arc::clone(&event.from.id), Arc::clone(&event.id)));
+            self.text_bytes -= text_bytes(&event);
+            let number = key.map(|key| self.numbers.find_entry(key, |&seq| seq == event.seq));
+            if let Some(Ok(number)) = number {
+                number.remove();
+            }
         }
     }
 
@@ -193,7 +212,7 @@ impl Log {
         Some(RoomSummary {
             room: room.clone(),
             head: self.head,
-            last_at: self.kept.back()?.event.at.clone(),
+            last_at: self.kept.back()?.event.at,
             messages: self.messages,
             topic: self.topic.clone(),
         })
@@ -207,10 +226,10 @@ impl Log {
             seq: event.seq,
             id: Arc::clone(&event.id),
             from: event.from.clone(),
-            at: event.at.clone(),
+            at: event.at,
             text: edit.unwrap_or(event).text.clone().unwrap_or_default(),
             reply_to: event.reply_to,
-            edited_at: edit.map(|edit| edit.at.clone()),
+            edited_at: edit.map(|edit| edit.at),
             deleted: now.deleted,
             reactions: grouped_reactions(now.reactions.iter().cloned()),
         })
@@ -223,6 +242,7 @@ impl Log {
             Kept {
                 event,
                 now: Some(now),
+                ..
             } if !now.deleted => Ok((&**event, now)),
             _ => Err(HistoryError::MessageNotFound),
         }
@@ -238,16 +258,39 @@ impl Log {
         }
     }
 
+    fn key(&self, author: &str, id: &str) -> u64 {
+        self.hasher.hash_one((author, id))
+    }
+
+    /// The event that the same author's same id made before.
+    fn said(&self, key: u64, entry: &Entry) -> Option<&Arc<RoomEvent>> {
+        let is_it =
+            |event: &RoomEvent| event.from.id == entry.author.id && *event.id == *entry.id.as_str();
+        let seq = self.numbers.find(key, |&seq| {
+            self.event(seq).is_some_and(|event| is_it(event))
+        })?;
+        self.event(*seq)
+    }
+
     fn first(&self) -> u64 {
         self.head + 1 - self.kept.len() as u64
     }
 
     fn place(&self, seq: u64) -> Option<usize> {
-        let place = usize::try_from(seq.checked_sub(self.first())?).ok()?;
-        (place < self.kept.len()).then_some(place)
+        place(&self.kept, self.head, seq)
     }
 
     fn event(&self, seq: u64) -> Option<&Arc<RoomEvent>> {
         self.place(seq).map(|place| &self.kept[place].event)
     }
+}
+
+/// Where `seq` is kept, if it is; the last one is `head`.
+fn place(kept: &VecDeque<Kept>, head: u64, seq: u64) -> Option<usize> {
+    let before = usize::try_from(head.checked_sub(seq)?).ok()?;
+    kept.len().checked_sub(before + 1)
+}
+
+fn text_bytes(event: &RoomEvent) -> usize {
+    event.text.as_ref().map_or(0, |text| text.len())
 }

@@ -8,6 +8,7 @@ mod log;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use ahash::AHashMap;
 
@@ -45,8 +46,8 @@ pub(super) struct Memory {
     options: MemoryOptions,
     listeners: Listeners,
     rooms: RwLock<Rooms>,
-    /// Counts appends, to tell which rooms were silent longest.
-    turn: AtomicU64,
+    /// Times are counted from here, to tell which rooms were silent longest.
+    began: Instant,
     closed: AtomicBool,
 }
 
@@ -61,7 +62,8 @@ struct Rooms {
 struct Room {
     order: Mutex<Order>,
     log: RwLock<Log>,
-    last_turn: AtomicU64,
+    /// In nanoseconds since the store began.
+    last_used: AtomicU64,
 }
 
 /// Guarded by the lock that gives numbers.
@@ -77,12 +79,12 @@ impl Memory {
             options,
             listeners,
             rooms: RwLock::default(),
-            turn: AtomicU64::new(0),
+            began: Instant::now(),
             closed: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn append(&self, entry: &Entry) -> Result<Appended, HistoryError> {
+    pub(super) fn append(&self, entry: Entry) -> Result<Appended, HistoryError> {
         self.ready()?;
         loop {
             let room = match self.room(&entry.room) {
@@ -97,8 +99,7 @@ impl Memory {
             if order.forgotten {
                 continue;
             }
-            room.last_turn
-                .store(self.turn.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            room.last_used.store(self.now(), Ordering::Relaxed);
             let appended = room
                 .log
                 .write()
@@ -161,9 +162,9 @@ impl Memory {
         let mut latest: Vec<_> = rooms
             .by_name
             .iter()
-            .map(|(name, room)| (room.last_turn.load(Ordering::Relaxed), name, room))
+            .map(|(name, room)| (room.last_used.load(Ordering::Relaxed), name, room))
             .collect();
-        latest.sort_unstable_by_key(|&(turn, ..)| std::cmp::Reverse(turn));
+        latest.sort_unstable_by_key(|&(used, ..)| std::cmp::Reverse(used));
         let summaries = latest.into_iter().filter_map(|(_, name, room)| {
             let log = room.log.read().unwrap_or_else(PoisonError::into_inner);
             log.summary(name)
@@ -202,6 +203,10 @@ impl Memory {
         Ok(known(&log))
     }
 
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     fn room(&self, name: &RoomName) -> Option<Arc<Room>> {
         let rooms = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
         rooms.by_name.get(name).cloned()
@@ -218,7 +223,7 @@ impl Memory {
         let room = Arc::new(Room {
             order: Mutex::default(),
             log: RwLock::new(Log::new(name, rooms.floor)),
-            last_turn: AtomicU64::new(self.turn.load(Ordering::Relaxed)),
+            last_used: AtomicU64::new(self.now()),
         });
         rooms.by_name.insert(name.clone(), Arc::clone(&room));
         room
@@ -231,7 +236,7 @@ impl Rooms {
         let mut rooms: Vec<_> = self
             .by_name
             .iter()
-            .map(|(name, room)| (room.last_turn.load(Ordering::Relaxed), name.clone()))
+            .map(|(name, room)| (room.last_used.load(Ordering::Relaxed), name.clone()))
             .collect();
         rooms.sort_unstable();
         let eighth = rooms.len().div_ceil(8);

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::rows::{signed, unsigned};
-use crate::history::clock::rfc3339;
 use crate::history::{Appended, Entry, HistoryError};
 use crate::protocol::{Action, EventKind, RoomEvent, RoomName};
+use crate::timestamp::Timestamp;
 
 /// A locked room.
 pub(super) struct Room {
@@ -94,7 +94,11 @@ fn decide_one(
         .rooms
         .get_mut(&entry.room)
         .ok_or(HistoryError::MessageNotFound)?;
-    let key = (room.id, Arc::clone(&entry.author.id), Arc::clone(&entry.id));
+    let key = (
+        room.id,
+        Arc::clone(&entry.author.id),
+        entry.id.clone().into_text(),
+    );
     if let Some(event) = known.said.get(&key) {
         let appended = Appended {
             event: Arc::clone(event),
@@ -125,8 +129,11 @@ fn decide_one(
     }
 
     let at = now_ms.max(room.last_at);
-    let event =
-        Arc::new(entry.numbered(Arc::clone(&room.name), unsigned(room.head + 1), rfc3339(at)));
+    let event = Arc::new(entry.clone().numbered(
+        Arc::clone(&room.name),
+        unsigned(room.head + 1),
+        Timestamp::from_millis(at),
+    ));
     if room.head < room.first {
         room.begun_at = Some(at);
     }
@@ -144,7 +151,7 @@ fn decide_one(
             room.messages -= 1;
             known.authors.remove(&target);
         }
-        EventKind::Topic => room.topic.clone_from(&event.text),
+        EventKind::Topic => room.topic = event.text.as_deref().map(str::to_owned),
         EventKind::Edited | EventKind::Reacted => {}
     }
     known.said.insert(key, Arc::clone(&event));

@@ -33,10 +33,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::{
-    Appended, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
+    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
     Retention, RoomName, RoomSummary, Synchronous,
 };
-use crate::protocol::Action;
 
 use error::StoreError;
 use link::{Link, Session};
@@ -133,14 +132,9 @@ impl Postgres {
         Ok((postgres, identity))
     }
 
-    pub(super) async fn append(&self, entry: Entry) -> Result<Appended, HistoryError> {
-        let bytes = match &entry.action {
-            Action::Say { text, .. } | Action::Edit { text, .. } | Action::Topic { text } => {
-                text.len()
-            }
-            Action::Delete { .. } | Action::React { .. } => 0,
-        };
-        let (answer, answered) = oneshot::channel();
+    pub(super) fn append(&self, entry: Entry) -> Appending {
+        let bytes = entry.text_bytes();
+        let (answer, appending) = Appending::waiting();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         let pushed = if waiting > 0 && waiting + bytes > WRITE_BYTES {
             // One always fits, however large.
@@ -150,9 +144,9 @@ impl Postgres {
         };
         if let Err(error) = pushed {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(error);
+            return Appending::known(Err(error));
         }
-        answered.await.unwrap_or(Err(HistoryError::Closed))
+        appending
     }
 
     fn push(&self, request: Request) -> Result<(), HistoryError> {

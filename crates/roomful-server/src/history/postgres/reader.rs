@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::StoreError;
 use super::link::Session;
 use super::rows::{self, event_columns, from_store, signed, unsigned};
-use crate::history::clock::rfc3339;
 use crate::history::{EventsPage, RoomSummary, grouped_reactions};
 use crate::protocol::{MessageView, RoomName};
+use crate::timestamp::Timestamp;
 
 const AFTER: &str = concat!(
     "SELECT r.head, r.first, ",
@@ -84,14 +84,14 @@ pub(super) async fn messages_before(
             seq: unsigned(row.try_get(0)?),
             id: row.try_get::<_, String>(1)?.into(),
             from: rows::member(&row, 2)?,
-            at: rfc3339(row.try_get(4)?),
-            text: from_store(row.try_get::<_, Option<String>>(5)?.unwrap_or_default()),
+            at: Timestamp::from_millis(row.try_get(4)?),
+            text: from_store(row.try_get::<_, Option<String>>(5)?.unwrap_or_default()).into(),
             reply_to: row.try_get::<_, Option<i64>>(6)?.map(unsigned),
             // Of a deleted message its place is left, and nothing of its life.
             edited_at: row
                 .try_get::<_, Option<i64>>(7)?
                 .filter(|_| !deleted)
-                .map(rfc3339),
+                .map(Timestamp::from_millis),
             deleted,
             reactions: grouped_reactions(set),
         });
@@ -134,7 +134,7 @@ pub(super) async fn rooms(
         rooms.push(RoomSummary {
             room,
             head: unsigned(row.try_get(1)?),
-            last_at: rfc3339(row.try_get(2)?),
+            last_at: Timestamp::from_millis(row.try_get(2)?),
             messages: unsigned(row.try_get(3)?),
             topic: from_store(row.try_get(4)?),
         });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::StoreError;
-use crate::history::clock::rfc3339;
 use crate::protocol::{EventKind, Member, RoomEvent};
+use crate::timestamp::Timestamp;
 
 /// What [`event`] reads.
 macro_rules! event_columns {
@@ -41,8 +41,10 @@ pub(super) fn event(row: &Row, at: usize, room: &Arc<str>) -> Result<RoomEvent, 
         },
         id: row.try_get::<_, String>(at + 2)?.into(),
         from: member(row, at + 3)?,
-        at: rfc3339(row.try_get(at + 5)?),
-        text: row.try_get::<_, Option<String>>(at + 6)?.map(from_store),
+        at: Timestamp::from_millis(row.try_get(at + 5)?),
+        text: row
+            .try_get::<_, Option<String>>(at + 6)?
+            .map(|text| from_store(text).into()),
         reply_to: row.try_get::<_, Option<i64>>(at + 7)?.map(unsigned),
         target: row.try_get::<_, Option<i64>>(at + 8)?.map(unsigned),
         emoji: row.try_get::<_, Option<String>>(at + 9)?.map(from_store),

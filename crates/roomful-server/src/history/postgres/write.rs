@@ -138,7 +138,7 @@ async fn look_up(
     };
     let ids: Vec<i64> = placed().map(|(_, room)| room).collect();
     let authors: Vec<&str> = placed().map(|(entry, _)| &*entry.author.id).collect();
-    let client_ids: Vec<&str> = placed().map(|(entry, _)| &*entry.id).collect();
+    let client_ids: Vec<&str> = placed().map(|(entry, _)| entry.id.as_str()).collect();
     let (target_rooms, targets): (Vec<i64>, Vec<i64>) = placed()
         .filter_map(|(entry, room)| Some((room, signed(batch::target(entry)?))))
         .unzip();

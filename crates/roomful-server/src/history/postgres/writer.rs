@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{Decided, Known};
 use super::link::Link;
 use super::{StoreError, write};
-use crate::history::{Appended, Clock, Entry, HistoryError, Listeners};
+use crate::history::appending::{Answer, give_all};
+use crate::history::{Clock, Entry, HistoryError, Listeners};
 use crate::protocol::RoomName;
 
 /// Actions in one transaction at most: enough to make a commit cheap, few enough that the first of them does not wait long.
@@ -18,8 +19,6 @@ const BATCH: usize = 512;
 const SEEN: usize = 10_000;
 /// How often a transaction is tried that another node's is in the way of.
 const ATTEMPTS: usize = 4;
-
-type Answer = oneshot::Sender<Result<Appended, HistoryError>>;
 
 /// What the writer is asked for, and where the answer goes.
 pub(super) enum Request {
@@ -106,16 +105,15 @@ impl Writer {
                 self.remember(&known);
                 let new: Vec<_> = decided.new.into_iter().map(|new| new.event).collect();
                 self.listeners.committed(&new);
-                // Who has gone meanwhile needs no answer.
-                for (answer, outcome) in answers.into_iter().zip(decided.outcomes) {
-                    let _ = answer.send(outcome);
-                }
+                give_all(answers.into_iter().zip(decided.outcomes));
             }
             Err(error) => {
                 let error = HistoryError::unavailable(error);
-                for answer in answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
+                give_all(
+                    answers
+                        .into_iter()
+                        .map(|answer| (answer, Err(error.clone()))),
+                );
             }
         }
     }

@@ -9,9 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::rooms::{Room, Rooms};
 use super::rows::{self, Text, event_columns, signed};
-use crate::history::clock::rfc3339;
 use crate::history::{Appended, Entry, HistoryError};
 use crate::protocol::{Action, EventKind, RoomEvent};
+use crate::timestamp::Timestamp;
 
 /// Why an action was not applied.
 pub(super) enum Failure {
@@ -55,10 +55,10 @@ pub(super) fn apply(
         return Err(Failure::Refused(refusal));
     }
     let at = now_ms.max(room.last_at);
-    let event = entry.numbered(
+    let event = entry.clone().numbered(
         Arc::clone(&room.name),
         rows::unsigned(room.head + 1),
-        rfc3339(at),
+        Timestamp::from_millis(at),
     );
     if !insert(connection, room, &event, at)? {
         return repeated(connection, room, entry)?
@@ -84,7 +84,7 @@ fn repeated(
             event_columns!(),
             " FROM events WHERE room = ?1 AND author = ?2 AND client_id = ?3"
         ))?
-        .query_row((room.id, &entry.author.id, &entry.id), |row| {
+        .query_row((room.id, &entry.author.id, entry.id.as_str()), |row| {
             rows::event(row, &room.name)
         })
         .optional()?;
@@ -153,7 +153,7 @@ fn insert(
             &event.id,
             &event.from.name,
             at,
-            &event.text,
+            event.text.as_deref(),
             event.reply_to.map(signed),
             event.target.map(signed),
             &event.emoji,
@@ -198,7 +198,7 @@ fn project(connection: &Connection, room: &mut Room, event: &RoomEvent) -> rusql
         EventKind::Topic => {
             connection
                 .prepare_cached("UPDATE rooms SET topic = ?2 WHERE id = ?1")?
-                .execute((room.id, &event.text))?;
+                .execute((room.id, event.text.as_deref()))?;
         }
     }
     Ok(())

@@ -30,10 +30,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Appended, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
+    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
     RoomName, RoomSummary,
 };
-use crate::protocol::Action;
 
 use open::Opened;
 use queue::Queue;
@@ -153,16 +152,13 @@ impl Sqlite {
         Ok((sqlite, identity))
     }
 
-    pub(super) async fn append(&self, entry: Entry) -> Result<Appended, HistoryError> {
-        let bytes = match &entry.action {
-            Action::Say { text, .. } | Action::Edit { text, .. } | Action::Topic { text } => {
-                text.len()
-            }
-            Action::Delete { .. } | Action::React { .. } => 0,
-        };
-        let (answer, answered) = oneshot::channel();
-        self.writes.push(Request::Append(entry, answer), bytes)?;
-        answered.await.unwrap_or(Err(HistoryError::Closed))
+    pub(super) fn append(&self, entry: Entry) -> Appending {
+        let bytes = entry.text_bytes();
+        let (answer, appending) = Appending::waiting();
+        match self.writes.push(Request::Append(entry, answer), bytes) {
+            Ok(()) => appending,
+            Err(error) => Appending::known(Err(error)),
+        }
     }
 
     pub(super) async fn after(

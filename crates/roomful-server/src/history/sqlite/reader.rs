@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::queue::{Queue, Taken};
 use super::rows::{self, Text, event_columns, message_columns, signed, unsigned};
-use crate::history::clock::rfc3339;
 use crate::history::{EventsPage, RoomSummary, grouped_reactions};
 use crate::protocol::{MessageView, RoomName};
+use crate::timestamp::Timestamp;
 
 /// One read, which answers by itself.
 pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
@@ -155,7 +155,7 @@ pub(super) fn rooms(connection: &Connection, limit: usize) -> rusqlite::Result<V
         Ok(Some(RoomSummary {
             room,
             head: unsigned(row.get(1)?),
-            last_at: rfc3339(row.get(2)?),
+            last_at: Timestamp::from_millis(row.get(2)?),
             messages: unsigned(row.get(3)?),
             topic: row.get::<_, Text>(4)?.0,
         }))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
-use crate::history::clock::rfc3339;
 use crate::protocol::{EventKind, Member, MessageView, RoomEvent};
+use crate::timestamp::Timestamp;
 
 pub(super) const MESSAGE: i64 = 1;
 pub(super) const EDITED: i64 = 2;
@@ -35,8 +35,8 @@ pub(super) fn event(row: &Row<'_>, room: &Arc<str>) -> rusqlite::Result<RoomEven
         },
         id: row.get::<_, Text>(2)?.shared(),
         from: member(row, 3)?,
-        at: rfc3339(row.get(5)?),
-        text: row.get::<_, Option<Text>>(6)?.map(|text| text.0),
+        at: Timestamp::from_millis(row.get(5)?),
+        text: row.get::<_, Option<Text>>(6)?.map(|text| text.0.into()),
         reply_to: row.get::<_, Option<i64>>(7)?.map(unsigned),
         target: row.get::<_, Option<i64>>(8)?.map(unsigned),
         emoji: row.get::<_, Option<Text>>(9)?.map(|text| text.0),
@@ -61,17 +61,17 @@ pub(super) fn message(row: &Row<'_>) -> rusqlite::Result<MessageView> {
         seq: unsigned(row.get(0)?),
         id: row.get::<_, Text>(1)?.shared(),
         from: member(row, 2)?,
-        at: rfc3339(row.get(4)?),
+        at: Timestamp::from_millis(row.get(4)?),
         text: row
             .get::<_, Option<Text>>(5)?
-            .map(|text| text.0)
+            .map(|text| text.0.into())
             .unwrap_or_default(),
         reply_to: row.get::<_, Option<i64>>(6)?.map(unsigned),
         // Of a deleted message its place is left, and nothing of its life.
         edited_at: row
             .get::<_, Option<i64>>(7)?
             .filter(|_| !deleted)
-            .map(rfc3339),
+            .map(Timestamp::from_millis),
         deleted,
         reactions: Vec::new(),
     })

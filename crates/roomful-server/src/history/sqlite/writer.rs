@@ -12,6 +12,7 @@ use super::queue::{Queue, Taken};
 use super::reader::Read;
 use super::retention::Pruner;
 use super::rooms::Rooms;
+use crate::history::appending::{Answer, give_all};
 use crate::history::{Appended, Clock, Entry, HistoryError, Listeners};
 
 /// Actions in one transaction at most: enough to make a flush cheap, few enough that the first of them does not wait long.
@@ -19,7 +20,7 @@ const BATCH: usize = 512;
 
 /// What the writer is asked for, and where the answer goes.
 pub(super) enum Request {
-    Append(Entry, oneshot::Sender<Result<Appended, HistoryError>>),
+    Append(Entry, Answer),
     /// Whether writing works.
     Ready(oneshot::Sender<Result<(), HistoryError>>),
 }
@@ -105,11 +106,7 @@ impl Writer {
     }
 
     /// Stores the entries, tells the listeners, and answers, in this order.
-    fn append(
-        &mut self,
-        entries: &[Entry],
-        answers: Vec<oneshot::Sender<Result<Appended, HistoryError>>>,
-    ) {
+    fn append(&mut self, entries: &[Entry], answers: Vec<Answer>) {
         let outcomes = self.transaction(entries);
         self.note(outcomes.as_ref().err());
         match outcomes {
@@ -123,17 +120,16 @@ impl Writer {
                     .filter(|appended| !appended.repeated);
                 let new: Vec<_> = new.map(|appended| Arc::clone(&appended.event)).collect();
                 self.listeners.committed(&new);
-                // Who has gone meanwhile needs no answer.
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    let _ = answer.send(outcome);
-                }
+                give_all(answers.into_iter().zip(outcomes));
             }
             Err(error) => {
                 self.rooms.forget();
                 let error = HistoryError::unavailable(error);
-                for answer in answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
+                give_all(
+                    answers
+                        .into_iter()
+                        .map(|answer| (answer, Err(error.clone()))),
+                );
             }
         }
     }

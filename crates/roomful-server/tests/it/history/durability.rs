@@ -68,7 +68,7 @@ async fn compare(history: &History, ledger: &HashMap<(String, u64), String>) {
         assert_eq!(messages.len(), page.events.len(), "log and messages agree");
         for event in page.events {
             if let Some(text) = ledger.get(&(name.to_owned(), event.seq)) {
-                assert_eq!(event.text.as_ref(), Some(text));
+                assert_eq!(event.text.as_deref(), Some(text.as_str()));
                 found += 1;
             }
             texts.push(event.text.clone());

@@ -121,7 +121,7 @@ fn member(name: &str) -> Member {
 
 fn say(text: &str) -> Action {
     Action::Say {
-        text: text.to_owned(),
+        text: text.into(),
         reply_to: None,
     }
 }
@@ -129,7 +129,7 @@ fn say(text: &str) -> Action {
 fn edit(target: u64, text: &str) -> Action {
     Action::Edit {
         target,
-        text: text.to_owned(),
+        text: text.into(),
     }
 }
 
