@@ -20,6 +20,12 @@ use crate::connection::Outbox;
 
 /// Members written to before other tasks get a turn, and the most sends in one system call.
 const BATCH: usize = 128;
+/// After writing to so many members an audience waits for one turn of the loop, if there is more to write already. A turn in
+/// which nothing happens costs a hundredth of those writes; but those who heard last are just answering, and what they say
+/// travels with the rest.
+const PAUSE: usize = 8;
+/// The most turns of such a wait: some hundred microseconds.
+const MAX_PAUSE: usize = 128;
 /// Fewer sends than this are made one by one.
 const WORTH_A_RING: usize = 4;
 
@@ -56,9 +62,17 @@ struct Flush {
     next: usize,
 }
 
+/// An audience in the queue.
+enum Turn {
+    /// Nothing is taken of what it has waiting, and nothing shall be for so many turns of the loop.
+    First(Arc<Shared>, usize),
+    /// Some members have been written to.
+    Next(Flush),
+}
+
 /// Members whose turn it is.
-struct Part<'a> {
-    flush: &'a Flush,
+struct Part {
+    flush: Flush,
     members: Range<usize>,
 }
 
@@ -105,48 +119,57 @@ impl Flusher {
 
 /// Writes until nothing waits.
 async fn run(flusher: Flusher) {
-    let mut under_way: VecDeque<Flush> = VecDeque::new();
+    let mut turns: VecDeque<Turn> = VecDeque::new();
     // On a current-thread runtime a spawned task runs after everything that was ready in this turn, which is the moment
     // we want; a multi-threaded one would run it next.
     if flusher.home().runtime_flavor() != RuntimeFlavor::CurrentThread {
         tokio::task::yield_now().await;
     }
-    while let Some(audiences) = flusher.take(under_way.is_empty()) {
-        under_way.extend(audiences.into_iter().filter_map(Flush::begin));
-        write_batch(&mut under_way);
-        if !under_way.is_empty() {
+    while let Some(audiences) = flusher.take(turns.is_empty()) {
+        turns.extend(
+            audiences
+                .into_iter()
+                .map(|audience| Turn::First(audience, 0)),
+        );
+        write_batch(&mut turns);
+        if !turns.is_empty() {
             tokio::task::yield_now().await;
         }
     }
 }
 
 /// Writes to the next members of the audiences at the front; those that are not done go to the back.
-fn write_batch(under_way: &mut VecDeque<Flush>) {
+fn write_batch(turns: &mut VecDeque<Turn>) {
     let mut left = BATCH;
     let mut parts = Vec::new();
-    for flush in under_way.iter() {
+    let mut pausing = Vec::new();
+    while left > 0
+        && let Some(turn) = turns.pop_front()
+    {
+        let flush = match turn {
+            Turn::First(audience, pause @ 1..) => {
+                pausing.push(Turn::First(audience, pause - 1));
+                continue;
+            }
+            // What the audience has waiting is taken now and not before: meanwhile it has become more.
+            Turn::First(audience, 0) => Flush::begin(audience),
+            Turn::Next(flush) => Some(flush),
+        };
+        let Some(flush) = flush else { continue };
         let end = flush.members.len().min(flush.next + left);
         left -= end - flush.next;
-        parts.push(Part {
-            flush,
-            members: flush.next..end,
-        });
-        if left == 0 {
-            break;
-        }
+        let members = flush.next..end;
+        parts.push(Part { flush, members });
     }
+    turns.extend(pausing);
     write(&parts);
-    let ends: Vec<_> = parts.iter().map(|part| part.members.end).collect();
-    for end in ends {
-        let Some(mut flush) = under_way.pop_front() else {
-            break;
-        };
-        flush.next = end;
-        if end < flush.members.len() {
-            under_way.push_back(flush);
-        } else {
-            // What was sent meanwhile is the next flush.
-            under_way.extend(Flush::begin(flush.audience));
+    for Part { mut flush, members } in parts {
+        flush.next = members.end;
+        if flush.next < flush.members.len() {
+            turns.push_back(Turn::Next(flush));
+        } else if flush.audience.lock().has_more() {
+            let pause = (flush.members.len() / PAUSE).min(MAX_PAUSE);
+            turns.push_back(Turn::First(flush.audience, pause));
         }
     }
 }
@@ -155,7 +178,7 @@ fn write_batch(under_way: &mut VecDeque<Flush>) {
 ///
 /// A socket that somebody else is writing to, or that has something waiting, is left to a write of its own afterwards. The
 /// others are locked meanwhile; nothing here waits for a lock while it holds one.
-fn write(parts: &[Part<'_>]) {
+fn write(parts: &[Part]) {
     let count: usize = parts.iter().map(|part| part.members.len()).sum();
     if count < WORTH_A_RING || !with_ring(|ring| write_at_once(ring, parts)) {
         for part in parts {
@@ -166,7 +189,7 @@ fn write(parts: &[Part<'_>]) {
     }
 }
 
-fn write_at_once(ring: &mut Ring, parts: &[Part<'_>]) {
+fn write_at_once(ring: &mut Ring, parts: &[Part]) {
     let mut straight: Vec<(MutexGuard<'_, Outbox>, Bytes)> = Vec::with_capacity(BATCH);
     let mut others = Vec::new();
     for part in parts {
@@ -180,7 +203,7 @@ fn write_at_once(ring: &mut Ring, parts: &[Part<'_>]) {
                         straight.push((outbox, bytes));
                     }
                 }
-                _ => others.push((part.flush, member)),
+                _ => others.push((&part.flush, member)),
             }
         }
     }

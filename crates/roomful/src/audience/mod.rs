@@ -255,9 +255,7 @@ impl State {
 
     /// Takes what waits, for one flush; the flush before it is over.
     fn begin_flush(&mut self) -> Option<Stretch<Bytes>> {
-        if self.waiting.plain.bytes.is_empty() {
-            self.scheduled = false;
-            self.flushing = None;
+        if !self.has_more() {
             return None;
         }
         let stretch = Stretch {
@@ -266,6 +264,16 @@ impl State {
         };
         self.flushing = Some(stretch.clone());
         Some(stretch)
+    }
+
+    /// Whether something was sent since the last flush began. If not, the flush is over, and what is sent next schedules
+    /// another one.
+    fn has_more(&mut self) -> bool {
+        if self.waiting.plain.bytes.is_empty() {
+            self.scheduled = false;
+            self.flushing = None;
+        }
+        self.scheduled
     }
 }
 
