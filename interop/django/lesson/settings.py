@@ -12,8 +12,7 @@ ASGI_APPLICATION = "lesson.asgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 USE_TZ = True
 
-# The same Redis and the same of the two layers as Roomful's `--layer`, and nothing else that has to agree: both have the same
-# defaults.
+# The same Redis and the same of the two layers as Roomful's `--layer`; nothing else has to agree.
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": os.environ.get("CHANNEL_LAYER", "channels_redis.core.RedisChannelLayer"),
