@@ -10,8 +10,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+from layer.sides import PYTHON as PYTHON_LAYERS
 from layer.sides import RedisServer
-from support import HERE, PYTHON, ClientTest, Server, drain, environment
+from support import HERE, PYTHON, ClientTest, Server, drain, environment, installed
 
 SITE = HERE / "django"
 # Of a node that ended without a word, members are gone after this time.
@@ -57,9 +58,7 @@ class Postgres:
 def program(name, *arguments):
     """One of PostgreSQL's programs, which do not run as root; Debian keeps them beside `PATH`."""
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
-    path = versions[-1] if versions else shutil.which(name)
-    if not path:
-        raise RuntimeError(f"these tests start PostgreSQL, and there is no `{name}`: install PostgreSQL")
+    path = versions[-1] if versions else installed(name, "PostgreSQL")
     to_postgres = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
     return [*(to_postgres if os.geteuid() == 0 else []), str(path), *arguments]
 
@@ -73,8 +72,13 @@ def run(name, *arguments):
 class Site:
     """The Django site in this folder, served by Daphne, with its groups in a Redis."""
 
-    def __init__(self, redis):
-        self.environment = environment() | {"REDIS_URL": f"unix://{redis.socket}", "PYTHONUNBUFFERED": "1"}
+    def __init__(self, redis, dialect="core"):
+        layer = PYTHON_LAYERS[dialect]
+        self.environment = environment() | {
+            "REDIS_URL": f"unix://{redis.socket}",
+            "CHANNEL_LAYER": f"{layer.__module__}.{layer.__qualname__}",
+            "PYTHONUNBUFFERED": "1",
+        }
         command = [*PYTHON, "-m", "daphne", "-b", "127.0.0.1", "-p", "0", "lesson.asgi:application"]
         self.process = subprocess.Popen(
             command, cwd=SITE, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -89,10 +93,10 @@ class Site:
         raise RuntimeError(f"daphne ended before it listened:\n{said}")
 
     def pass_on(self):
-        """What went wrong is for whoever reads the test's output; each request is not."""
+        """What went wrong is for whoever reads the test's output; what is usual is not."""
         with self.process.stderr:
             for line in self.process.stderr:
-                if " - - [" not in line:
+                if " - - [" not in line and " INFO " not in line:
                     sys.stderr.write(line)
 
     def socket(self, room):
@@ -103,7 +107,7 @@ class Site:
         command = [*PYTHON, "manage.py", "say", room, text, *flags]
         subprocess.run(command, cwd=SITE, env=self.environment, check=True)
 
-    def stop(self):
+    def kill(self):
         self.process.kill()
         self.process.wait()
 
@@ -135,7 +139,7 @@ class ClusterTest(ClientTest):
 
     def site(self):
         site = Site(self.redis)
-        self.addCleanup(site.stop)
+        self.addCleanup(site.kill)
         return site
 
     async def member(self, node, name, room="123"):

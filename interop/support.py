@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,14 @@ def roomful():
     if "ROOMFUL_BIN" not in os.environ:
         raise RuntimeError("ROOMFUL_BIN must name the server: `cargo xtask test --only interop` sets it")
     return os.environ["ROOMFUL_BIN"]
+
+
+def installed(program, package):
+    """Where a program is that the tests start."""
+    path = shutil.which(program)
+    if not path:
+        raise RuntimeError(f"these tests start `{program}`, and there is none: install {package}")
+    return path
 
 
 def environment():

@@ -8,7 +8,7 @@ import unittest
 from channels_redis.core import RedisChannelLayer
 
 from cluster import LEASE_SECONDS, ClusterTest
-from support import environment, roomful
+from support import environment, installed, roomful
 
 EACH = 50
 # How long Redis is away.
@@ -154,7 +154,7 @@ class Cluster(ClusterTest):
 
     async def test_what_django_sends_to_many_members_of_a_node_is_one_entry_in_redis(self):
         members = [await self.member(self.nodes[0], f"Ana {n}") for n in range(5)]
-        redis_cli = ["redis-cli", "-s", self.redis.socket]
+        redis_cli = [installed("redis-cli", "Redis"), "-s", self.redis.socket]
         pipe = asyncio.subprocess.PIPE
         monitor = await asyncio.create_subprocess_exec(*redis_cli, "MONITOR", stdout=pipe)
         try:

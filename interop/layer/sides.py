@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from support import drain, environment, roomful
+from support import drain, environment, installed, roomful
 
 PYTHON = {"core": RedisChannelLayer, "pubsub": RedisPubSubChannelLayer}
 RUST = {"core": "redis+unix", "pubsub": "redis+pubsub+unix"}
@@ -27,7 +27,7 @@ class RedisServer:
     def __init__(self, *arguments):
         self.folder = tempfile.TemporaryDirectory()
         self.socket = str(Path(self.folder.name) / "redis.sock")
-        command = ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
+        command = [installed("redis-server", "Redis"), "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
         self.start([*command, "--dir", self.folder.name, *arguments], "eady to accept connections")
 
     @classmethod
@@ -35,16 +35,13 @@ class RedisServer:
         """A sentinel with this configuration, which it rewrites."""
         self = cls.__new__(cls)
         self.folder = tempfile.TemporaryDirectory()
-        command = ["redis-server", str(configuration), "--sentinel", "--port", str(port), "--bind", "127.0.0.1"]
+        command = [installed("redis-server", "Redis"), str(configuration), "--sentinel", "--port", str(port), "--bind", "127.0.0.1"]
         self.start([*command, "--dir", self.folder.name], "+monitor master")
         return self
 
     def start(self, command, ready):
         self.command, self.ready = command, ready
-        try:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        except FileNotFoundError:
-            raise RuntimeError("these tests start a `redis-server`: install Redis") from None
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
             if ready in line:
                 # Nobody reads on, and a full pipe would stop it.

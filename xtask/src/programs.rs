@@ -26,18 +26,23 @@ struct Program {
 
 const PROGRAMS: &[Program] = &[
     Program {
-        name: "Redis (redis-server)",
-        found: || on_path("redis-server"),
-        packages: &["redis-server"],
+        name: "Redis (redis-server and redis-cli)",
+        found: || on_path("redis-server") && on_path("redis-cli"),
+        packages: &["redis-server", "redis-tools"],
         otherwise: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
-        used_by: &["tests", "interop"],
+        used_by: &["tests", "interop", "ledger"],
     },
     Program {
-        name: "PostgreSQL (initdb and postgres)",
-        found: || on_path("initdb") || versioned("/usr/lib/postgresql", "bin/initdb").is_some(),
+        name: "PostgreSQL (postgres, initdb and createdb)",
+        found: || {
+            let found = |name| {
+                on_path(name) || versioned("/usr/lib/postgresql", &format!("bin/{name}")).is_some()
+            };
+            ["postgres", "initdb", "createdb"].into_iter().all(found)
+        },
         packages: &["postgresql"],
         otherwise: "https://www.postgresql.org/download/",
-        used_by: &["tests"],
+        used_by: &["tests", "interop", "ledger"],
     },
     Program {
         name: "curl",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{cargo, cmd, in_target};
+use crate::command::{Cmd, cargo, cmd, in_target};
 use crate::plan::Plan;
 use crate::{conformance, packages, programs};
 
@@ -129,12 +129,12 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "ledger",
-        what: "10,000 messages on all transports, cut at random, kill -9 ten times: nothing lost, nothing doubled",
-        needs: &["build"],
+        what: "10,000 messages on all transports, cut at random, kill -9 ten times; two nodes without Redis for 10 s: nothing lost or doubled",
+        needs: &["programs", "build"],
         run: |_| {
-            cargo(&["run", "--release", "--package", "ledger", "--", "--server"])
-                .arg(server()?)
-                .run()
+            ledger()?.run()?;
+            let cluster = ["--cluster", "--messages", "4000", "--kills", "2"];
+            ledger()?.args(&cluster).args(&["--readers", "6"]).run()
         },
     },
     Step {
@@ -160,6 +160,12 @@ const STEPS: &[Step] = &[
 /// The built server, as the tests outside cargo get it.
 fn server() -> Result<std::path::PathBuf> {
     in_target("release/roomful")
+}
+
+/// `bench/ledger` with that server.
+fn ledger() -> Result<Cmd> {
+    let ledger = cargo(&["run", "--release", "--package", "ledger", "--", "--server"]);
+    Ok(ledger.arg(server()?))
 }
 
 /// The step of this name.

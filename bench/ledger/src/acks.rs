@@ -28,7 +28,7 @@ pub(crate) async fn run(options: &Options) -> Result<Report> {
         let folder = tempfile::tempdir_in(parent).context("making a folder")?;
         let mut server = Server::new(
             &options.server,
-            folder.path().join("roomful.db"),
+            &folder.path().join("roomful.db"),
             folder.path(),
         )?;
         server.start().await?;

@@ -31,7 +31,7 @@ const ONE_BY_ONE: Duration = Duration::from_millis(1);
 pub(crate) async fn run(options: &Options, members: usize) -> Result<Report> {
     let folder = tempfile::tempdir().context("making a folder")?;
     let database = folder.path().join("roomful.db");
-    let mut server = Server::new(&options.server, database, folder.path())?;
+    let mut server = Server::new(&options.server, &database, folder.path())?;
     server.start().await?;
     let book = Arc::new(Book::default());
 

@@ -101,7 +101,7 @@ impl List {
         Taken::Repeat
     }
 
-    /// The server names its numbering; it must not change, the file is the same.
+    /// The server names its numbering; it must not change, the history is the same.
     pub(crate) fn check_epoch(&mut self, epoch: &Value) {
         match (&self.epoch, epoch.as_str()) {
             (_, None) => self.violations.push("the server names no epoch".to_owned()),

@@ -14,7 +14,7 @@ pub(crate) struct Options {
     /// Where chance comes from: the same seed breaks the same connections in the same ways.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How often the server is killed with -9 under load, and started again on the same file.
+    /// How often a server is killed with -9 under load, and started again on the same history.
     #[arg(long, default_value_t = 10)]
     pub(crate) kills: usize,
     /// Messages, over all speakers.
@@ -38,6 +38,16 @@ pub(crate) struct Options {
     /// Lifetime of a connection through the proxy before something happens to it, on average; 0s: the proxy only passes on.
     #[arg(long, value_parser = duration, default_value = "2s")]
     pub(crate) cut_every: Duration,
+    /// Two nodes on one Redis and one PostgreSQL, all started for the run. A third of the members is on the one, a third on the
+    /// other, and a third on either, by chance for each connection. Kills are of either node.
+    #[arg(long, conflicts_with_all = ["scenario", "disk_full"])]
+    pub(crate) cluster: bool,
+    /// Of --cluster: Redis is killed in the middle, and started again empty after this time.
+    #[arg(long, value_parser = duration, default_value = "10s")]
+    pub(crate) redis_away: Duration,
+    /// Of --cluster: a killed node is started again after this time, in which the other has to serve.
+    #[arg(long, value_parser = duration, default_value = "1s")]
+    pub(crate) node_away: Duration,
     /// Keep the database on a small disk of its own (tmpfs; needs root), fill that in the middle, and free it again.
     #[arg(long)]
     pub(crate) disk_full: bool,

@@ -60,9 +60,10 @@ enum Fate {
 }
 
 impl Proxy {
-    /// Listens on a port of its own, and passes on to wherever the server is. A connection lives `cut_every` on average.
+    /// Listens on a port of its own, and passes on to wherever a server is; of several, each connection goes to any. It
+    /// lives `cut_every` on average.
     pub(crate) async fn start(
-        server: watch::Receiver<u16>,
+        servers: Vec<watch::Receiver<u16>>,
         cut_every: Duration,
         mut chance: fastrand::Rng,
     ) -> Result<Self> {
@@ -99,6 +100,9 @@ impl Proxy {
                         counts: Arc::clone(&counts),
                         weather: weather.subscribe(),
                     };
+                    let Some(server) = chance.choice(&servers) else {
+                        return;
+                    };
                     connections.spawn(passing.run(client, *server.borrow()));
                 }
             }
@@ -120,21 +124,6 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
-    }
-}
-
-impl Counts {
-    /// How many connections were broken.
-    pub(crate) fn broken(&self) -> usize {
-        [
-            &self.cuts,
-            &self.resets,
-            &self.half_closes,
-            &self.black_holes,
-        ]
-        .iter()
-        .map(|count| count.load(Ordering::Relaxed))
-        .sum()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The server under test: started, killed with -9, started again on the same file, and watched from outside.
+//! A server under test: started, killed with -9, started again on the same history, and watched from outside.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,10 +14,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of one second of a processor, what `/proc` counts in: Linux tells programs 100, whatever it uses itself.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A server on loopback and one database.
+/// A server on loopback.
 pub(crate) struct Server {
     program: PathBuf,
-    database: PathBuf,
+    /// Where its history is, and with whom it shares it.
+    arguments: Vec<String>,
     environment: Vec<(String, String)>,
     log: PathBuf,
     child: Option<Child>,
@@ -28,8 +29,27 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that still has to [`start`](Self::start), with its log in `folder`.
-    pub(crate) fn new(program: &Path, database: PathBuf, folder: &Path) -> Result<Self> {
+    /// A server on one database that still has to [`start`](Self::start), with its log in `folder`.
+    pub(crate) fn new(program: &Path, database: &Path, folder: &Path) -> Result<Self> {
+        let history = format!("sqlite:{}", database.display());
+        let arguments = vec!["--history".to_owned(), history];
+        Self::with(program, arguments, folder.join("server.log"))
+    }
+
+    /// The same as one of several, on one history and one layer.
+    pub(crate) fn node(
+        program: &Path,
+        number: usize,
+        history: &str,
+        layer: &str,
+        folder: &Path,
+    ) -> Result<Self> {
+        let arguments = ["--history", history, "--layer", layer].map(str::to_owned);
+        let log = folder.join(format!("node-{number}.log"));
+        Self::with(program, arguments.to_vec(), log)
+    }
+
+    fn with(program: &Path, arguments: Vec<String>, log: PathBuf) -> Result<Self> {
         let program = std::path::absolute(program).context("the current folder has a path")?;
         if !program.is_file() {
             bail!(
@@ -39,9 +59,9 @@ impl Server {
         }
         Ok(Self {
             program,
-            database,
+            arguments,
             environment: Vec::new(),
-            log: folder.join("server.log"),
+            log,
             child: None,
             port: watch::Sender::new(0),
             starts: Vec::new(),
@@ -62,8 +82,8 @@ impl Server {
             .open(&self.log)
             .with_context(|| format!("opening {}", self.log.display()))?;
         let mut child = Command::new(&self.program)
-            .args(["--listen", "127.0.0.1:0", "--no-rate-limits", "--history"])
-            .arg(format!("sqlite:{}", self.database.display()))
+            .args(["--listen", "127.0.0.1:0", "--no-rate-limits"])
+            .args(&self.arguments)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -42,7 +42,7 @@ type Deliveries = Arc<Mutex<Option<Vec<Duration>>>>;
 pub(crate) async fn run(options: &Options) -> Result<Report> {
     let folder = tempfile::tempdir().context("making a folder")?;
     let database = folder.path().join("roomful.db");
-    let mut server = Server::new(&options.server, database, folder.path())?;
+    let mut server = Server::new(&options.server, &database, folder.path())?;
     server.start().await?;
     let port = *server.port().borrow();
     let began = Instant::now();

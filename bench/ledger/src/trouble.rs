@@ -1,14 +1,17 @@
-//! What happens to the server while people speak: it is killed, its disk is full, its clock is wrong.
+//! What happens to the servers while people speak: they are killed, Redis is gone, a disk is full, a clock is wrong.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
 use crate::book::Book;
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::nodes::Nodes;
+use crate::options::Options;
+use crate::redis::Redis;
 use crate::server::Server;
 
 /// Refusals that show that the server has noticed how full its disk is.
@@ -20,31 +23,61 @@ const FULL_FOR: Duration = Duration::from_secs(3);
 /// Between two steps of the clock.
 const STEP_EVERY: Duration = Duration::from_secs(2);
 
-/// Kills the server `kills` times and starts it again, at random moments spread over the run.
-pub(crate) async fn kill(
-    server: &Mutex<Server>,
-    book: &Book,
-    kills: usize,
-    messages: usize,
-    mut chance: fastrand::Rng,
-) -> Result<()> {
-    let mut moments: Vec<usize> = (0..kills)
+/// Kills servers with -9 and starts them again, at random moments spread over the run. Of several nodes it is any one, and
+/// the others have to serve on; answers how many messages they acknowledged.
+pub(crate) async fn kill(nodes: &Nodes, book: &Book, options: &Options) -> Result<usize> {
+    let mut chance = options.chance("kill", 0);
+    let mut moments: Vec<usize> = (0..options.kills)
         .map(|kill| {
-            let share = (kill as f64 + chance.f64()) / kills as f64;
+            let share = (kill as f64 + chance.f64()) / options.kills as f64;
             // Under load: neither before the first messages nor after the last ones.
-            (messages as f64 * (0.02 + 0.93 * share)) as usize
+            (options.messages as f64 * (0.02 + 0.93 * share)) as usize
         })
         .collect();
     moments.sort_unstable();
+    let mut meanwhile = 0;
     for moment in moments {
         reached(book, moment).await;
         sleep(Duration::from_micros(chance.u64(..20_000))).await;
+        let server = chance.choice(&nodes.servers).context("there is a server")?;
         let mut server = server.lock().await;
         server.kill().await?;
-        sleep(Duration::from_micros(chance.u64(..50_000))).await;
+        if options.cluster {
+            meanwhile += serve_on(book, options.node_away).await?;
+        } else {
+            sleep(Duration::from_micros(chance.u64(..50_000))).await;
+        }
         server.start().await?;
     }
-    Ok(())
+    Ok(meanwhile)
+}
+
+/// Waits, and sees to it that messages go on being acknowledged; how many those were.
+async fn serve_on(book: &Book, away: Duration) -> Result<usize> {
+    let before = book.count();
+    // Acknowledgements that were on their way count for nothing: in the second half there have to be more.
+    sleep(away / 2).await;
+    let half = book.count();
+    sleep(away / 2).await;
+    let after = book.count();
+    if after == half {
+        bail!("with a part of the cluster gone, nothing is acknowledged any more");
+    }
+    Ok(after - before)
+}
+
+/// Kills Redis under load and starts it again with nothing in it. How many messages were acknowledged without it.
+pub(crate) async fn take_redis_away(
+    redis: &Mutex<Redis>,
+    book: &Book,
+    options: &Options,
+) -> Result<usize> {
+    reached(book, options.messages / 4).await;
+    let mut redis = redis.lock().await;
+    redis.kill().await?;
+    let meanwhile = serve_on(book, options.redis_away).await?;
+    redis.start_again().await?;
+    Ok(meanwhile)
 }
 
 /// What a full disk was like.

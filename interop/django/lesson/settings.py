@@ -12,10 +12,10 @@ ASGI_APPLICATION = "lesson.asgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 USE_TZ = True
 
-# The same Redis as Roomful's `--layer`, and nothing else that has to agree: both have the same defaults.
+# The same Redis and the same of the two layers as Roomful's `--layer`; nothing else has to agree.
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "BACKEND": os.environ.get("CHANNEL_LAYER", "channels_redis.core.RedisChannelLayer"),
         "CONFIG": {"hosts": [os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")]},
     }
 }

@@ -1,6 +1,5 @@
 //! Reading a room's log: what a reader missed, page by page, and what a feed itself missed.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -45,6 +44,30 @@ pub struct Position {
 }
 
 impl Chat {
+    /// Sees to it that the feed has what a reader has already, who comes from another node and may have heard there what has
+    /// not come here yet.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn reach(&self, room: &Room, position: &Position) -> Result<(), Refusal> {
+        // A node alone has made all there is.
+        let (Some(_), Some(after)) = (self.node(), position.after) else {
+            return Ok(());
+        };
+        if after > room.feed.head() && self.is_of_this_log(position) {
+            let head = self.inner.history.head(&room.name).await?;
+            self.read_until(room, after.min(head)).await;
+        }
+        Ok(())
+    }
+
+    fn is_of_this_log(&self, position: &Position) -> bool {
+        match (self.inner.history.epoch(), &position.epoch) {
+            (Some(ours), Some(theirs)) => *ours == **theirs,
+            (ours, _) => ours.is_some(),
+        }
+    }
+
     /// What a reader gets first that comes with `position` to a log that ends at `head`: all it missed, or the newest page
     /// where that is not known or too much.
     ///
@@ -71,6 +94,7 @@ impl Chat {
         position: &Position,
         limit: usize,
     ) -> Result<Page, Refusal> {
+        self.reach(room, position).await?;
         let head = room.feed.head();
         let until = |after: u64| Some(head.min(after.saturating_add(limit as u64)));
         self.read(room, position, head, NEWEST_PAGE.min(limit), until)
@@ -86,17 +110,16 @@ impl Chat {
         newest: usize,
         until: impl Fn(u64) -> Option<u64>,
     ) -> Result<Page, Refusal> {
-        let Some(epoch) = self.inner.history.epoch() else {
+        if !self.is_numbered() {
             return Ok(Page {
                 recovered: false,
                 seq: 0,
                 head: 0,
                 events: Vec::new(),
             });
-        };
-        let theirs = position.epoch.as_deref();
+        }
         if let Some(after) = position.after.filter(|after| *after <= head)
-            && theirs.is_none_or(|theirs| theirs == &*epoch)
+            && self.is_of_this_log(position)
             && let Some(until) = until(after)
         {
             let events = self.events_between(room, after, until).await?;
@@ -178,7 +201,7 @@ impl Chat {
     }
 
     /// Offers a feed the log's events up to a number that is known to be given.
-    async fn read_until(&self, room: &Arc<Room>, until: u64) {
+    async fn read_until(&self, room: &Room, until: u64) {
         for _ in 0..READS {
             let head = room.feed.head();
             if head >= until {

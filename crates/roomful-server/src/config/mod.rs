@@ -157,7 +157,8 @@ pub struct LayerConfig {
     /// How keys begin in Redis. This and all below must be the same for all who want to hear each other.
     #[serde(with = "Name")]
     pub prefix: String,
-    /// How many events may wait in a channel.
+    /// How many events may wait in a channel; more are dropped. One channel carries all rooms of a process, and several others
+    /// may speak at once, so this is more than Channels' 100. Whoever sends goes by their own setting.
     #[serde(with = "Count")]
     pub capacity: usize,
     /// How long an event may wait.
@@ -179,7 +180,7 @@ impl Default for LayerConfig {
         Self {
             url: LayerUrl::Memory,
             prefix: "asgi".into(),
-            capacity: 100,
+            capacity: 10_000,
             expiry: Duration::from_secs(60),
             group_expiry: Duration::from_secs(86_400),
             encryption_keys: Secrets::default(),

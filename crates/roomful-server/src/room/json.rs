@@ -42,6 +42,9 @@ pub(super) async fn enter(
             return Err(close.into());
         }
     };
+    chat.reach(room, &position)
+        .await
+        .map_err(|refusal| plain_close(&refusal))?;
     // From here on live events wait behind the seat while what came before is read and sent.
     let (head, mut seat) = room.feed().join_json(&socket.sender());
     let mut caught_up = chat

@@ -135,6 +135,51 @@ async fn a_saying_is_one_saying_on_whichever_nodes_it_is_repeated_and_members_ma
 }
 
 #[tokio::test]
+async fn who_comes_from_a_node_that_is_ahead_goes_on_where_they_were() {
+    const EACH: u64 = 5;
+    let cluster = Cluster::start();
+    let [mut ana, _ben] = cluster.members().await;
+    let epoch = ana.welcome["epoch"].clone();
+    let epoch = epoch.as_str().unwrap();
+    cluster.cables[0].cut();
+    // Each transport in its turn: after any of them, the other node has what had been said.
+    let mut said = 0;
+    let mut say_more = async || {
+        for _ in 0..EACH {
+            said += 1;
+            ana.says(&format!("{said}"), "heard on one node").await;
+        }
+        said
+    };
+
+    let after = say_more().await;
+    let hello = json!({"name": "Chen", "after": after, "epoch": epoch});
+    let chen = V1::join_with(&cluster.nodes[1], "123", hello).await;
+    assert_eq!(chen.welcome["recovered"], true);
+    assert_eq!(chen.welcome["seq"], after);
+
+    let after = say_more().await;
+    let path = format!("/api/rooms/123/events?after={after}&epoch={epoch}");
+    let page = cluster.nodes[1].api().get_json(&path).await;
+    assert_eq!(page["recovered"], true);
+    assert_eq!(page["seq"], after);
+    assert_eq!(page["events"], json!([]));
+
+    let after = say_more().await;
+    let last = format!("{epoch}:{after}");
+    let api = cluster.nodes[1].api();
+    let mut stream = api.stream("/api/rooms/123/events", Some(&last)).await;
+    let (_, welcome) = stream.hear("chat.welcome").await;
+    assert_eq!(welcome["recovered"], true);
+    assert_eq!(welcome["seq"], after);
+
+    // A position that no node has is nobody's.
+    let path = format!("/api/rooms/123/events?after={}&epoch={epoch}", after + 1);
+    let page = api.get_json(&path).await;
+    assert_eq!(page["recovered"], false);
+}
+
+#[tokio::test]
 async fn what_another_program_says_with_an_id_is_stored_once_though_both_nodes_hear_it() {
     let cluster = Cluster::start();
     let [mut ana, mut ben] = cluster.members().await;
