@@ -15,7 +15,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
-use roomful::serve::Home;
 use tokio::sync::watch;
 
 pub use attendance::Attendance;
@@ -126,11 +125,6 @@ impl Chat {
     /// Whether what is said is numbered and kept.
     pub fn is_numbered(&self) -> bool {
         self.inner.history.epoch().is_some()
-    }
-
-    /// Where connections of this room live.
-    pub fn home(&self, name: &RoomName) -> Home {
-        self.inner.rooms.shards.home(name)
     }
 
     /// Rooms somebody is in now.
