@@ -2,10 +2,12 @@
 //!
 //! - `rooms`: those that somebody listens to;
 //! - `attendance`: being in one of them;
+//! - `departures`: having left, for as long as one may come back;
 //! - `reading`: what a reader or a feed missed;
 //! - `elsewhere`: what other nodes and programs say.
 
 mod attendance;
+mod departures;
 mod elsewhere;
 mod reading;
 mod rooms;
