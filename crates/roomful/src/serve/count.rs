@@ -23,9 +23,9 @@ struct Shared {
     left: Notify,
 }
 
-/// A connection's place. It is kept with the request, and so lives as long as a WebSocket that came of it.
+/// A connection's place. It comes with each request, and is kept by the task of a WebSocket that comes of it.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     inner: Arc<Inner>,
 }
 

@@ -1,7 +1,6 @@
 //! One HTTP/1.1 connection: deadlines for heads and idleness, and the checks of RFC 9112 that hyper leaves to its user.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};

@@ -29,6 +29,7 @@ use tower::Service;
 use crate::audience::{Audience, Flusher};
 use accept::{Serving, accept};
 use count::Connections;
+pub(crate) use count::Place;
 
 /// What a server allows one HTTP connection. Every field has a default that runs.
 #[derive(Clone, Debug)]
@@ -64,7 +65,8 @@ impl Default for HttpLimits {
     }
 }
 
-/// The event loops of a [`Server`], kept in every request's extensions.
+/// The event loops of a [`Server`], kept in every request's extensions. A consumer's socket is where it belongs and no longer
+/// has it.
 #[derive(Clone)]
 pub struct Shards {
     inner: Arc<Inner>,
@@ -170,7 +172,7 @@ impl Home {
     }
 
     /// Whether this runs there.
-    fn is_here(&self) -> bool {
+    pub(crate) fn is_here(&self) -> bool {
         Handle::try_current().is_ok_and(|current| current.id() == self.handle().id())
     }
 
