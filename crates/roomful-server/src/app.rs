@@ -303,3 +303,31 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         tracing::info!("stopping: members are told to come back");
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_one_under_all_its_addresses() {
+        let room = RoomName::parse("聊天").ok();
+        for path in [
+            "/room/聊天/",
+            "/ws/聊天/",
+            "//room/聊天/",
+            "/room/%E8%81%8A%E5%A4%A9/",
+        ] {
+            assert_eq!(room_at(path), room, "{path}");
+        }
+        for path in [
+            "/",
+            "/status/",
+            "/room/x",
+            "/room/a b/",
+            "/room/x/y/",
+            "/%ff",
+        ] {
+            assert_eq!(room_at(path), None, "{path}");
+        }
+    }
+}

@@ -59,7 +59,6 @@ where
     S::Future: Send,
 {
     let limits = serving.connections.limits();
-    set_options(SockRef::from(&listener), &limits);
     #[expect(
         deprecated,
         reason = "its successor is unsafe, as what it is given may change its descriptor; a listener keeps its own"
@@ -101,7 +100,7 @@ where
     Ok(())
 }
 
-/// What holds for a connection. Linux hands it down from the listener, which spares each connection the calls.
+/// What holds for a connection. Set on each, not inherited from the listener: it listened before its limits were known.
 fn set_options(socket: SockRef<'_>, limits: &HttpLimits) {
     // Frames and answers are written whole; waiting for more to send (Nagle) would only delay them.
     let _ = socket.set_tcp_nodelay(true);
@@ -121,7 +120,6 @@ where
     /// Reads what has come, and brings the connection to where it belongs.
     fn begin(&self, stream: StdTcpStream, arrival: Arrival, buffer: &mut [u8]) -> io::Result<()> {
         stream.set_nonblocking(true)?;
-        #[cfg(not(target_os = "linux"))]
         set_options(SockRef::from(&stream), arrival.place.limits());
         match (&stream).read(buffer) {
             Ok(count) => self.settle(stream, &buffer[..count], arrival),

@@ -7,29 +7,28 @@
 
 mod accept;
 mod count;
+mod home;
 mod http1;
 
 use std::future::Future;
-use std::hash::Hash;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ahash::RandomState;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::Request;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::audience::{Audience, Flusher};
 use accept::{Serving, accept};
 use count::Connections;
 pub(crate) use count::Place;
+pub use home::{Home, Shards};
 
 /// What a server allows one HTTP connection. Every field has a default that runs.
 #[derive(Clone, Debug)]
@@ -62,122 +61,6 @@ impl Default for HttpLimits {
             max_connections_per_address: usize::MAX,
             drain_timeout: Duration::from_secs(10),
         }
-    }
-}
-
-/// The event loops of a [`Server`], kept in every request's extensions. A consumer's socket is where it belongs and no longer
-/// has it.
-#[derive(Clone)]
-pub struct Shards {
-    inner: Arc<Inner>,
-}
-
-#[derive(Clone)]
-struct Inner {
-    homes: Arc<[Home]>,
-    hasher: RandomState,
-    by_path: Option<Arc<ByPath>>,
-}
-
-/// The home of what lives at a path, where that is not the path's own.
-type ByPath = dyn Fn(&Shards, &str) -> Option<Home> + Send + Sync;
-
-/// The event loop where a connection shall live. Put into a request's extensions it overrides the choice by path.
-#[derive(Clone, Debug)]
-pub struct Home(Flusher);
-
-impl Shards {
-    fn new(handles: impl Iterator<Item = Handle>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                homes: handles.map(Home::from).collect(),
-                hasher: RandomState::new(),
-                by_path: None,
-            }),
-        }
-    }
-
-    /// The home of everything that has this key: a room's name, a path.
-    pub fn home(&self, key: &(impl Hash + ?Sized)) -> Home {
-        let Inner { homes, hasher, .. } = &*self.inner;
-        let index = hasher.hash_one(key) % homes.len() as u64;
-        homes[index as usize].clone()
-    }
-
-    /// The home of the WebSockets at this path, as [`Server::home_by_path`] says.
-    fn home_at(&self, path: &str) -> Home {
-        let chosen = self
-            .inner
-            .by_path
-            .as_ref()
-            .and_then(|choose| choose(self, path));
-        chosen.unwrap_or_else(|| self.home(path))
-    }
-
-    /// Where the WebSocket will live that a request asks for whose first bytes are these. None where it asks for something
-    /// else, or does not say yet: then the home is found once the request was read.
-    fn home_of(&self, head: &[u8]) -> Option<Home> {
-        let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
-        let path = lines
-            .next()?
-            .strip_prefix("GET ")?
-            .split([' ', '?'])
-            .next()?;
-        let asks = lines
-            .filter_map(|line| line.split_once(':'))
-            .any(|(name, value)| {
-                name.eq_ignore_ascii_case("upgrade")
-                    && value.trim().eq_ignore_ascii_case("websocket")
-            });
-        asks.then(|| self.home_at(path))
-    }
-}
-
-impl std::fmt::Debug for Shards {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(&*self.inner.homes).finish()
-    }
-}
-
-impl From<Handle> for Home {
-    /// A home in a runtime that is no [`Server`]'s.
-    fn from(handle: Handle) -> Self {
-        Self(Flusher::new(handle))
-    }
-}
-
-impl Home {
-    /// The home of a request's connection: what a layer chose, or that of its path; none outside of a [`Server`].
-    pub(crate) fn of(request: &http::request::Parts) -> Option<Self> {
-        let chosen = request.extensions.get::<Self>().cloned();
-        chosen.or_else(|| {
-            Some(
-                request
-                    .extensions
-                    .get::<Shards>()?
-                    .home_at(request.uri.path()),
-            )
-        })
-    }
-
-    /// The runtime, for a task that belongs to the same key.
-    pub fn handle(&self) -> &Handle {
-        self.0.home()
-    }
-
-    /// An empty [`Audience`] of members that live here. All audiences of a home share one flush a turn: their writes go
-    /// out together, in one system call where the system can do that.
-    pub fn audience(&self) -> Audience {
-        Audience::of(self.0.clone())
-    }
-
-    /// Whether this runs there.
-    pub(crate) fn is_here(&self) -> bool {
-        Handle::try_current().is_ok_and(|current| current.id() == self.handle().id())
-    }
-
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.handle().spawn(task));
     }
 }
 
@@ -264,7 +147,7 @@ impl Server {
         mut self,
         choose: impl Fn(&Shards, &str) -> Option<Home> + Send + Sync + 'static,
     ) -> Self {
-        Arc::make_mut(&mut self.shards.inner).by_path = Some(Arc::new(choose));
+        self.shards.by_path(Arc::new(choose));
         self
     }
 
@@ -335,7 +218,7 @@ impl Server {
                     .name(format!("shard-{}", index + 1))
                     .spawn_scoped(scope, shard)?;
             }
-            let handle = self.shards.inner.homes[0].handle().clone();
+            let handle = self.shards.first().handle().clone();
             handle.spawn(async move {
                 stop.await;
                 stopping.send_replace(true);
