@@ -10,11 +10,12 @@ use std::thread;
 use anyhow::Context as _;
 use axum::body::Body;
 use http::{Request, Response};
+use percent_encoding::percent_decode_str;
 use roomful::origin::{AllowedHosts, AllowedOrigins};
 use roomful::serve::{Home, HttpLimits, Server};
-use roomful::{Backlog, ChannelLayer, Consumer as _, ProtocolTypeRouter, UrlParams, UrlRouter};
+use roomful::{Backlog, ChannelLayer, Consumer as _, ProtocolTypeRouter, UrlRouter};
+use tower::Layer as _;
 use tower::util::{BoxCloneSyncService, Either};
-use tower::{Layer as _, ServiceExt as _};
 
 use crate::chat::{Chat, ChatLimits, Rooms};
 use crate::config::{Config, HistoryUrl, LayerUrl, Overflow, Synchronous};
@@ -65,7 +66,9 @@ impl App {
         };
         let server = Server::bind(config.listen.as_str(), threads)
             .with_context(|| format!("cannot listen on {}", config.listen))?
-            .limits(http_limits(config));
+            .limits(http_limits(config))
+            // A room's connections live together, by whichever path they came.
+            .home_by_path(|shards, path| Some(shards.home(&room_at(path)?)));
         let shards = server.shards().clone();
         let rooms = Arc::new(match layer {
             None => Rooms::new(shards),
@@ -152,25 +155,12 @@ pub fn application(
         .backlog(backlog(config))
         .keep_alive(Some(websocket.ping_interval), websocket.idle_timeout)
         .deflate(websocket.compression);
-    let at_home = {
-        let chat = chat.clone();
-        consumer.map_request(move |mut request: Request<Body>| {
-            // A room's connections live together, by whichever path they came.
-            let params = request.extensions().get::<UrlParams>();
-            let name = params.and_then(|params| RoomName::parse(params.get("room")?).ok());
-            if let Some(name) = name {
-                let home = chat.home(&name);
-                request.extensions_mut().insert(home);
-            }
-            request
-        })
-    };
     let board = Board::new(chat.clone(), Access::new(&config.status));
     let status = StatusConsumer::new(board)
         .into_service(&layer)
         .max_message_bytes(4096);
     let sockets = UrlRouter::new()
-        .re_path(r"(?:room|ws)/(?P<room>[^/]+)/$", at_home)
+        .re_path(r"(?:room|ws)/(?P<room>[^/]+)/$", consumer)
         .re_path(r"status/$", status);
     let pages = crate::http::router(chat.clone(), Pages::new(config));
     let routes = ProtocolTypeRouter::new().http(pages).websocket(sockets);
@@ -195,6 +185,16 @@ pub fn application(
         ),
     };
     Ok(BoxCloneSyncService::new(checked))
+}
+
+/// The room whose WebSockets are at this path, as [`application`] routes them.
+fn room_at(path: &str) -> Option<RoomName> {
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    let path = path.trim_start_matches('/');
+    let rest = path
+        .strip_prefix("room/")
+        .or_else(|| path.strip_prefix("ws/"))?;
+    RoomName::parse(rest.strip_suffix('/')?).ok()
 }
 
 fn open_history(config: &Config) -> anyhow::Result<History> {
@@ -302,4 +302,32 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let _ = tokio::signal::ctrl_c().await;
         tracing::info!("stopping: members are told to come back");
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_one_under_all_its_addresses() {
+        let room = RoomName::parse("聊天").ok();
+        for path in [
+            "/room/聊天/",
+            "/ws/聊天/",
+            "//room/聊天/",
+            "/room/%E8%81%8A%E5%A4%A9/",
+        ] {
+            assert_eq!(room_at(path), room, "{path}");
+        }
+        for path in [
+            "/",
+            "/status/",
+            "/room/x",
+            "/room/a b/",
+            "/room/x/y/",
+            "/%ff",
+        ] {
+            assert_eq!(room_at(path), None, "{path}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! The same objects travel in WebSocket frames, Server-Sent Events and HTTP answers, and in the channel layer. This file
 //! knows their shape and nothing else. All of it is a promise: fields may be added, never renamed or given another meaning.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,7 +31,10 @@ impl RoomName {
         if name.len() > Self::MAX_CHARS * 4 {
             return Err(BadRoomName);
         }
-        let name: String = name.nfc().collect();
+        let name: Cow<'_, str> = match name.is_ascii() {
+            true => name.into(),
+            false => name.nfc().collect::<String>().into(),
+        };
         let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || is_mark(c);
         let good = !name.is_empty()
             && name.chars().count() <= Self::MAX_CHARS
@@ -40,7 +43,7 @@ impl RoomName {
             && name != "."
             && name != "..";
         if good {
-            Ok(Self(name.into()))
+            Ok(Self(name.as_ref().into()))
         } else {
             Err(BadRoomName)
         }

@@ -338,7 +338,7 @@ impl Socket {
         self.scope.headers()
     }
 
-    /// What middleware and routers attached to the request.
+    /// What middleware attached to the request.
     pub fn extensions(&self) -> &Extensions {
         self.scope.extensions()
     }

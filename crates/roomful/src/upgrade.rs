@@ -7,17 +7,19 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams};
 use futures_util::FutureExt as _;
+use futures_util::future::{MaybeDone, maybe_done};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::connection::{Driver, Options, SocketSender};
-use crate::serve::Home;
+use crate::serve::{Home, Place, Shards};
 use crate::socket::{Decision, Handshake, SeatLane};
 use crate::ws::{Decoder, Encoder, Role, handshake};
 use crate::{ChannelLayer, Close, CloseCode, Deny, Scope, Socket, UrlParams};
@@ -71,6 +73,9 @@ where
     };
     let params = url_params(&mut parts);
     let home = Home::of(&parts);
+    parts.extensions.remove::<Shards>();
+    parts.extensions.remove::<Home>();
+    let place = parts.extensions.remove::<Place>();
     let scope = Scope::new(parts, params);
 
     let decoder = Decoder::new(Role::Server, endpoint.options.max_message_bytes);
@@ -104,14 +109,24 @@ where
     );
     let options = Arc::clone(&endpoint.options);
     let driver = Driver::new(sender, options, decoder);
-    let connection = drive(driver, live(socket, Client(waiting)));
-    match home {
-        Some(home) => home.spawn(connection.instrument(span)),
-        None => drop(tokio::spawn(connection.instrument(span))),
-    }
+    let life = AssertUnwindSafe(live(socket, Client(waiting))).catch_unwind();
+    let mut life = Box::pin(maybe_done(life));
 
     let patience = endpoint.options.handshake_timeout;
     Box::pin(async move {
+        // Most lives decide in their first step. Where that can be taken here, the answer needs no second turn of this task.
+        if home.as_ref().is_none_or(Home::is_here) {
+            poll_fn(|cx| {
+                let _ = span.in_scope(|| life.as_mut().poll(cx));
+                Poll::Ready(())
+            })
+            .await;
+        }
+        let connection = drive(driver, place, life).instrument(span);
+        match home {
+            Some(home) => home.spawn(connection),
+            None => drop(tokio::spawn(connection)),
+        }
         let decided = tokio::time::timeout(patience, decided).await;
         if decided.is_ok() {
             let _ = client.send(Answered);
@@ -183,18 +198,19 @@ pub(crate) fn internal_error() -> Deny {
 /// No `async fn`: that would keep what it is given twice, and there may be a hundred thousand of these.
 fn drive(
     mut driver: Driver,
-    life: impl Future<Output = Close> + Send,
+    place: Option<Place>,
+    mut life: Pin<Box<MaybeDone<impl Future<Output = thread::Result<Close>> + Send>>>,
 ) -> impl Future<Output = ()> + Send {
     /// Rounds before other tasks get a turn.
     const ROUNDS: usize = 8;
-    let life = Box::pin(AssertUnwindSafe(life).catch_unwind());
     async move {
-        let mut life = life;
         let close = poll_fn(|cx| {
             for _ in 0..ROUNDS {
                 driver.poll_read(cx);
                 let behind = !driver.reads();
-                if let Poll::Ready(close) = life.as_mut().poll(cx) {
+                if life.as_mut().poll(cx).is_ready()
+                    && let Some(close) = life.as_mut().take_output()
+                {
                     return Poll::Ready(close);
                 }
                 let _ = driver.poll_write(cx);
@@ -221,6 +237,8 @@ fn drive(
             driver.poll_write(cx)
         })
         .await;
+        // It counts among the server's connections until here.
+        drop(place);
     }
 }
 
@@ -247,7 +265,8 @@ pub(crate) fn measure(endpoint: Endpoint) -> (usize, Socket, Client) {
         endpoint.options,
         Decoder::new(Role::Server, 1 << 20),
     );
-    let task = drive(driver, std::future::ready(Close::code(CloseCode::NORMAL)));
+    let life = std::future::ready(Ok(Close::code(CloseCode::NORMAL)));
+    let task = drive(driver, None, Box::pin(maybe_done(life)));
     let socket = Socket::new(scope, sender, endpoint.layer, None, handshake);
     (size_of_val(&task), socket, Client(waiting))
 }

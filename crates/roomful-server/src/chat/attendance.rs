@@ -66,18 +66,8 @@ impl Drop for Attendance {
         if *self.stopping.borrow() {
             return;
         }
-        let (room, id, grace) = (
-            Arc::clone(&self.room),
-            Arc::clone(&self.member.id),
-            self.grace,
-        );
-        // The room's own runtime: this may run on a thread that has none, or is about to end.
-        drop(self.room.home.handle().spawn(async move {
-            tokio::time::sleep(grace).await;
-            if let Some(member) = room.presence.gone(&id, departure) {
-                room.announce(&ServerMessage::Left { member });
-            }
-        }));
+        self.room
+            .depart(Arc::clone(&self.member.id), departure, self.grace);
     }
 }
 

@@ -3,11 +3,13 @@
 //! - `rooms`: those that somebody listens to;
 //! - `attendance`: being in one of them;
 //! - `acting`: doing something there, until it is stored;
+//! - `departures`: having left, for as long as one may come back;
 //! - `reading`: what a reader or a feed missed;
 //! - `elsewhere`: what other nodes and programs say.
 
 mod acting;
 mod attendance;
+mod departures;
 mod elsewhere;
 mod reading;
 mod rooms;
@@ -17,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ahash::AHashMap;
-use roomful::serve::Home;
 use tokio::sync::watch;
 
 pub use acting::{Acting, Storing};
@@ -133,11 +134,6 @@ impl Chat {
     /// Whether what is said is numbered and kept.
     pub fn is_numbered(&self) -> bool {
         self.inner.history.is_numbered()
-    }
-
-    /// Where connections of this room live.
-    pub fn home(&self, name: &RoomName) -> Home {
-        self.inner.rooms.shards.home(name)
     }
 
     /// Rooms somebody is in now.

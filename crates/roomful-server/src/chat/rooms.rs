@@ -8,6 +8,7 @@ use roomful::serve::{Home, Shards};
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::AbortHandle;
 
+use super::departures::Departures;
 use crate::counters::Counters;
 use crate::feed::Feed;
 use crate::presence::{Changes, Presence};
@@ -39,6 +40,7 @@ pub struct Room {
     pub(super) name: RoomName,
     pub(super) feed: Feed,
     pub(super) presence: Arc<Presence>,
+    pub(super) departures: Departures,
     pub(super) home: Home,
     pub(super) started: OnceCell<()>,
     /// Hears what other nodes and programs say here.
@@ -111,6 +113,7 @@ impl Rooms {
             name: name.clone(),
             feed: Feed::counting(&home, Arc::clone(&self.counters)),
             presence,
+            departures: Departures::default(),
             home,
             started: OnceCell::new(),
             ear: OnceLock::new(),

@@ -7,6 +7,8 @@ mod json;
 mod plain;
 mod under_way;
 
+use std::pin::Pin;
+
 use http::StatusCode;
 use roomful::audience::Seat;
 use roomful::{Accept, Close, CloseCode, Consumer, Deny, Event, Result, Socket};
@@ -57,12 +59,22 @@ impl Consumer for RoomConsumer {
         let Some(mut present) = Box::pin(enter(chat, socket, &stopping)).await? else {
             return Ok(());
         };
-        match present.speaks {
-            Dialect::Plain => plain::speak(chat, &present.attendance, socket, &mut stopping).await,
-            Dialect::Json => {
-                json::speak(chat, &mut present.attendance, socket, &mut stopping).await
-            }
-        }
+        // Boxed, too, or a member that speaks plain text would be as large as one that speaks JSON.
+        let life: Pin<Box<dyn Future<Output = Result> + Send + '_>> = match present.speaks {
+            Dialect::Plain => Box::pin(plain::speak(
+                chat,
+                &present.attendance,
+                socket,
+                &mut stopping,
+            )),
+            Dialect::Json => Box::pin(json::speak(
+                chat,
+                &mut present.attendance,
+                socket,
+                &mut stopping,
+            )),
+        };
+        life.await
     }
 }
 

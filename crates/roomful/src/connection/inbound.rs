@@ -11,22 +11,22 @@ use crate::{Close, Message};
 /// Messages that may wait for a busy consumer before the socket is no longer read. One read may overshoot it.
 const MAX_WAITING: usize = 32;
 
-/// What was read and waits for the consumer.
+/// What was read and waits for the consumer. What is there once in a connection's life is boxed.
 #[derive(Default)]
 pub(crate) struct Inbound {
     messages: VecDeque<Message>,
     /// How the connection ended; comes after the messages.
-    closed: Option<Close>,
+    closed: Option<Box<Close>>,
     /// The consumer has been told how the connection ended.
     told: bool,
     /// The accepted connection on its way from the handshake to the driver, with what was already read of it.
-    accepted: Option<(Reader, Bytes)>,
+    accepted: Option<Box<(Reader, Bytes)>>,
     consumer: Option<Waker>,
 }
 
 impl Inbound {
     pub(super) fn open(&mut self, reader: Reader, first_bytes: Bytes) {
-        self.accepted = Some((reader, first_bytes));
+        self.accepted = Some(Box::new((reader, first_bytes)));
     }
 
     /// Whether the connection has ended and every message was taken.
@@ -44,7 +44,7 @@ impl Inbound {
         }
         if let Some(close) = &self.closed {
             self.told = true;
-            return Poll::Ready(Err(close.clone()));
+            return Poll::Ready(Err(Close::clone(close)));
         }
         self.consumer = Some(cx.waker().clone());
         Poll::Pending
@@ -61,12 +61,12 @@ impl Inbound {
     }
 
     pub(super) fn take_accepted(&mut self) -> Option<(Reader, Bytes)> {
-        self.accepted.take()
+        self.accepted.take().map(|accepted| *accepted)
     }
 
     /// How the connection ended, if it has.
     pub(super) fn closed(&self) -> Option<Close> {
-        self.closed.clone()
+        self.closed.as_deref().cloned()
     }
 
     /// Whether the consumer knows that it ended.
@@ -75,7 +75,7 @@ impl Inbound {
     }
 
     pub(super) fn end(&mut self, close: Close) {
-        self.closed.get_or_insert(close);
+        self.closed.get_or_insert_with(|| Box::new(close));
         self.wake();
     }
 

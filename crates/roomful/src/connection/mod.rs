@@ -5,11 +5,13 @@
 //! one step goes out in one write. Others (an [`Audience`](crate::audience::Audience), a [`SocketSender`]) write straight
 //! to the socket from wherever they run; only what the socket does not take at once waits here, bounded, for the driver.
 
+mod accepted;
 mod driver;
 mod inbound;
 mod outbox;
 mod transport;
 
+pub(crate) use accepted::Accepted;
 pub(crate) use driver::Driver;
 pub(crate) use outbox::Outbox;
 pub use outbox::{Backlog, Overflow, SocketSender};

@@ -79,10 +79,10 @@ pub(crate) struct Outbox {
     queue_bytes: usize,
     front_is_cut: bool,
     /// What groups sent while the consumer was still reading history: it follows after that.
-    paused: Option<Paused>,
+    paused: Option<Box<Paused>>,
     phase: Phase,
     /// The Close we sent.
-    sent_close: Option<Close>,
+    sent_close: Option<Box<Close>>,
     backlog: Backlog,
     /// How many writes were dropped by [`Overflow::Resync`] since the consumer last heard of it.
     dropped_writes: u64,
@@ -268,7 +268,7 @@ impl Outbox {
     }
 
     pub(super) fn sent_close(&self) -> Option<&Close> {
-        self.sent_close.as_ref()
+        self.sent_close.as_deref()
     }
 
     /// Whether writes were dropped and the consumer has not heard of it.
@@ -302,7 +302,7 @@ impl Outbox {
         if matches!(self.phase, Phase::Connecting | Phase::Open) {
             frame::encode_close(&mut self.step, close);
             self.phase = Phase::Closing;
-            self.sent_close = Some(close.clone());
+            self.sent_close = Some(Box::new(close.clone()));
         }
     }
 
@@ -418,7 +418,7 @@ impl Outbox {
             }
             Overflow::Resync => {
                 if let Some(paused) = &mut self.paused {
-                    *paused = Paused::default();
+                    **paused = Paused::default();
                 }
                 self.dropped_writes += dropped as u64;
             }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::accepted::Accepted;
+
 /// An upgraded connection and what was already read of it.
 pub(crate) struct Transport {
     pub(crate) read: Reader,
@@ -33,16 +35,23 @@ pub(crate) enum Writer {
 impl Transport {
     /// Takes the bare socket back from hyper where there is one. Must run on the runtime that will drive it.
     pub(crate) fn new(upgraded: Upgraded) -> io::Result<Self> {
+        let upgraded = match upgraded.downcast::<Accepted>() {
+            Ok(parts) => {
+                let (stream, first_bytes) = parts.io.into_parts(parts.read_buf)?;
+                return Ok(Self::tcp(stream, first_bytes));
+            }
+            Err(upgraded) => upgraded,
+        };
         #[cfg(feature = "axum-serve")]
         // Behind hyper-util's automatic connection (axum::serve) the socket is wrapped once more.
         let upgraded =
             match hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded)
             {
-                Ok(parts) => return Self::tcp(parts.io.into_inner(), parts.read_buf),
+                Ok(parts) => return Self::foreign(parts.io.into_inner(), parts.read_buf),
                 Err(upgraded) => upgraded,
             };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => Self::tcp(parts.io.into_inner(), parts.read_buf),
+            Ok(parts) => Self::foreign(parts.io.into_inner(), parts.read_buf),
             Err(upgraded) => {
                 let (read, write) = tokio::io::split(TokioIo::new(upgraded));
                 Ok(Self {
@@ -54,17 +63,22 @@ impl Transport {
         }
     }
 
-    fn tcp(stream: TcpStream, first_bytes: Bytes) -> io::Result<Self> {
-        // Registers with the runtime we are on: the connection may have been accepted on another shard.
+    /// A socket that somebody else's server accepted.
+    fn foreign(stream: TcpStream, first_bytes: Bytes) -> io::Result<Self> {
+        // Registers with the runtime we are on: it may have been accepted on another one.
         let stream = TcpStream::from_std(stream.into_std()?)?;
         // Frames are written whole; waiting for more to send (Nagle) would only delay them.
         stream.set_nodelay(true)?;
+        Ok(Self::tcp(stream, first_bytes))
+    }
+
+    fn tcp(stream: TcpStream, first_bytes: Bytes) -> Self {
         let (read, write) = stream.into_split();
-        Ok(Self {
+        Self {
             read: Reader::Tcp(read),
             write: Writer::Tcp(write),
             first_bytes,
-        })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The outermost router: WebSocket or plain HTTP.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -44,6 +45,12 @@ use crate::scope::asks_for_websocket;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ProtocolTypeRouter {
+    services: Arc<Services>,
+}
+
+/// Shared: a request clones the one it is for, and a connection none.
+#[derive(Clone, Debug, Default)]
+struct Services {
     http: Option<BoxedService>,
     websocket: Option<BoxedService>,
 }
@@ -56,13 +63,13 @@ impl ProtocolTypeRouter {
 
     /// Who answers plain HTTP: an axum `Router`, a [`UrlRouter`](super::UrlRouter), or any other service.
     pub fn http(mut self, service: impl RouteService) -> Self {
-        self.http = Some(boxed(service));
+        Arc::make_mut(&mut self.services).http = Some(boxed(service));
         self
     }
 
     /// Who answers requests for a WebSocket.
     pub fn websocket(mut self, service: impl RouteService) -> Self {
-        self.websocket = Some(boxed(service));
+        Arc::make_mut(&mut self.services).websocket = Some(boxed(service));
         self
     }
 }
@@ -79,7 +86,7 @@ impl Service<Request<Body>> for ProtocolTypeRouter {
 
     fn call(&mut self, request: Request<Body>) -> RouteFuture {
         let websocket = asks_for_websocket(request.headers());
-        match (websocket, &self.http, &self.websocket) {
+        match (websocket, &self.services.http, &self.services.websocket) {
             (false, Some(service), _) | (true, _, Some(service)) => {
                 Box::pin(service.clone().oneshot(request))
             }

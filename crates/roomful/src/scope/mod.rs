@@ -60,7 +60,8 @@ pub struct PathRemaining(pub Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteName(pub Arc<str>);
 
-/// The address of the other end, kept in the request's extensions by [`serve`](crate::serve).
+/// The address of the other end, kept in the request's extensions by [`serve`](crate::serve); a consumer finds it with
+/// [`Scope::peer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
@@ -72,6 +73,7 @@ pub struct Scope {
     headers: Headers,
     extensions: Extensions,
     params: UrlParams,
+    peer: Option<SocketAddr>,
 }
 
 /// A parameter that the route does not have.
@@ -84,12 +86,20 @@ pub struct MissingParam(String);
 impl Scope {
     /// A scope from a request's head and the parameters of its route.
     pub fn new(parts: Parts, params: UrlParams) -> Self {
+        let mut extensions = parts.extensions;
+        let peer = extensions.remove::<PeerAddr>();
+        extensions.remove::<PathRemaining>();
+        if extensions.is_empty() {
+            // An empty map keeps its memory.
+            extensions = Extensions::new();
+        }
         Self {
             method: parts.method,
             uri: parts.uri,
             headers: Headers::new(parts.headers),
-            extensions: parts.extensions,
+            extensions,
             params,
+            peer: peer.map(|peer| peer.0),
         }
     }
 
@@ -97,6 +107,8 @@ impl Scope {
     /// connection, and be most of it.
     pub(crate) fn compact(&mut self) {
         self.headers.pack();
+        self.params.named.shrink_to_fit();
+        self.params.args.shrink_to_fit();
         let uri = Bytes::from(self.uri.to_string());
         if let Ok(uri) = Uri::from_maybe_shared(uri) {
             self.uri = uri;
@@ -148,7 +160,8 @@ impl Scope {
         self.headers.get()
     }
 
-    /// What middleware and routers attached to the request.
+    /// What middleware attached to the request. What this library found out itself is behind [`params`](Self::params),
+    /// [`peer`](Self::peer) and [`route_name`](Self::route_name).
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
@@ -160,7 +173,7 @@ impl Scope {
 
     /// The address of the other end, where the server that accepted it says so.
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.extensions.get::<PeerAddr>().map(|peer| peer.0)
+        self.peer
     }
 
     /// The subprotocols the client offers, in its order of preference (`Sec-WebSocket-Protocol`).

@@ -23,11 +23,10 @@ struct Shared {
     left: Notify,
 }
 
-/// A connection's place. It is kept with the request, and so lives as long as a WebSocket that came of it.
+/// A connection's place. It comes with each request, and is kept by the task of a WebSocket that comes of it.
 #[derive(Clone)]
-pub(super) struct Place {
-    _inner: Arc<Inner>,
-    limits: Arc<HttpLimits>,
+pub(crate) struct Place {
+    inner: Arc<Inner>,
 }
 
 struct Inner {
@@ -55,12 +54,19 @@ impl Connections {
     /// Waits until one more may be accepted; the others wait in the kernel.
     pub(super) async fn room(&self) {
         loop {
+            if self.has_room() {
+                return;
+            }
             let left = self.shared.left.notified();
-            if self.shared.total.load(Ordering::Relaxed) < self.shared.limits.max_connections {
+            if self.has_room() {
                 return;
             }
             left.await;
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.total.load(Ordering::Relaxed) < self.shared.limits.max_connections
     }
 
     /// Takes a place, unless the address has its share.
@@ -85,15 +91,14 @@ impl Connections {
             address,
         };
         Some(Place {
-            _inner: Arc::new(inner),
-            limits: Arc::clone(&shared.limits),
+            inner: Arc::new(inner),
         })
     }
 }
 
 impl Place {
     pub(super) fn limits(&self) -> &Arc<HttpLimits> {
-        &self.limits
+        &self.inner.shared.limits
     }
 }
 

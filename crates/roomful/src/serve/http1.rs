@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -13,92 +12,108 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tower::{Service, ServiceExt as _};
 
 use super::Shards;
+use super::accept::{Arrival, Serving};
 use super::count::Place;
+use crate::connection::Accepted;
 use crate::scope::{PeerAddr, asks_for_websocket};
 
-/// When the next head must be complete; `None` while a request is being answered.
-type Deadline = Arc<Mutex<Option<Instant>>>;
-
-pub(super) async fn serve<S>(
-    stream: TcpStream,
-    place: Place,
+/// What one connection's requests have in common.
+struct Connection {
     peer: SocketAddr,
-    service: S,
+    place: Place,
     shards: Option<Shards>,
-    mut stop: watch::Receiver<bool>,
-) where
+    /// When the next head must be complete; `None` while a request is being answered.
+    head_until: Mutex<Option<Instant>>,
+}
+
+/// Serves the requests of one connection.
+///
+/// No `async fn`: that would keep what it is given twice.
+pub(super) fn serve<S>(
+    accepted: Accepted,
+    arrival: Arrival,
+    serving: Serving<S>,
+) -> impl Future<Output = ()> + Send
+where
     S: Service<Request<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Response: IntoResponse,
     S::Future: Send,
 {
-    let limits = Arc::clone(place.limits());
-    #[cfg(target_os = "linux")]
-    // A peer that takes nothing of its answer for as long as it might be idle is gone, too: answers wait in memory. What
-    // fails here is a connection that has ended already.
-    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(limits.keep_alive));
-    let deadline: Deadline = Arc::new(Mutex::new(Some(Instant::now() + limits.head_timeout)));
-    let guard = Guard {
-        service,
-        shards,
-        peer,
-        place,
-        deadline: Arc::clone(&deadline),
-    };
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.max_headers(limits.max_headers)
-        .max_buf_size(limits.max_head_bytes.max(8192));
-    let connection = http.serve_connection(
-        TokioIo::new(stream),
-        hyper_util::service::TowerToHyperService::new(guard),
-    );
-    let mut connection = pin!(connection.with_upgrades());
-    let mut stopping = false;
-    loop {
-        // A deadline that is set while this waits is seen no later than after another `keep_alive`.
-        let later = Instant::now() + limits.keep_alive;
-        let until = read(&deadline).map_or(later, |deadline| deadline.min(later));
-        tokio::select! {
-            // An error is the client's: it left, or sent what is no HTTP and has been told so.
-            _ = connection.as_mut() => return,
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
-                stopping = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            () = sleep_until(until) => {
-                if read(&deadline).is_some_and(|deadline| deadline <= Instant::now()) {
-                    return;
+    async move {
+        let limits = Arc::clone(arrival.place.limits());
+        let Serving {
+            service,
+            shards,
+            mut stop,
+            ..
+        } = serving;
+        let connection = Arc::new(Connection {
+            peer: arrival.peer,
+            place: arrival.place,
+            shards,
+            head_until: Mutex::new(Some(arrival.head_until)),
+        });
+        let guard = Guard {
+            service,
+            connection: Arc::clone(&connection),
+        };
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .max_headers(limits.max_headers)
+            .max_buf_size(limits.max_head_bytes.max(8192));
+        let http = builder.serve_connection(
+            accepted,
+            hyper_util::service::TowerToHyperService::new(guard),
+        );
+        let mut http = pin!(http.with_upgrades());
+        let mut stopping = false;
+        loop {
+            // A deadline that is set while this waits is seen no later than after another `keep_alive`.
+            let later = Instant::now() + limits.keep_alive;
+            let until = connection
+                .head_until()
+                .map_or(later, |until| until.min(later));
+            tokio::select! {
+                // An error is the client's: it left, or sent what is no HTTP and has been told so.
+                _ = http.as_mut() => return,
+                _ = stop.wait_for(|stop| *stop), if !stopping => {
+                    stopping = true;
+                    http.as_mut().graceful_shutdown();
+                }
+                () = sleep_until(until) => {
+                    if connection.head_until().is_some_and(|until| until <= Instant::now()) {
+                        return;
+                    }
                 }
             }
         }
     }
 }
 
-fn read(deadline: &Deadline) -> Option<Instant> {
-    *deadline
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-}
+impl Connection {
+    fn head_until(&self) -> Option<Instant> {
+        *self
+            .head_until
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 
-fn set(deadline: &Deadline, to: Option<Instant>) {
-    *deadline
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner()) = to;
+    fn set_head_until(&self, to: Option<Instant>) {
+        *self
+            .head_until
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = to;
+    }
 }
 
 #[derive(Clone)]
 struct Guard<S> {
     service: S,
-    shards: Option<Shards>,
-    peer: SocketAddr,
-    place: Place,
-    deadline: Deadline,
+    connection: Arc<Connection>,
 }
 
 impl<S> Service<Request<Incoming>> for Guard<S>
@@ -116,15 +131,11 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        set(&self.deadline, None);
         let Self {
             service,
-            shards,
-            peer,
-            place,
-            deadline,
+            connection,
         } = self.clone();
-        let keep_alive = place.limits().keep_alive;
+        connection.set_head_until(None);
         Box::pin(async move {
             let response = match malformed(&request) {
                 Some(sentence) => {
@@ -139,10 +150,11 @@ where
                 None => {
                     let upgrading = asks_for_websocket(request.headers());
                     let mut request = request.map(Body::new);
-                    request.extensions_mut().insert(PeerAddr(peer));
-                    request.extensions_mut().insert(place);
-                    if let Some(shards) = shards {
-                        request.extensions_mut().insert(shards);
+                    let extensions = request.extensions_mut();
+                    extensions.insert(PeerAddr(connection.peer));
+                    extensions.insert(connection.place.clone());
+                    if let Some(shards) = &connection.shards {
+                        extensions.insert(shards.clone());
                     }
                     let mut response = service.oneshot(request).await.into_response();
                     if upgrading && response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -154,24 +166,19 @@ where
                     response
                 }
             };
-            let idle = Idle {
-                deadline,
-                keep_alive,
-            };
+            let idle = Idle(connection);
             Ok(response.map(|body| Body::new(WatchedBody { body, _idle: idle })))
         })
     }
 }
 
 /// Starts the wait for the next request when an answer, streams included, is out.
-struct Idle {
-    deadline: Deadline,
-    keep_alive: Duration,
-}
+struct Idle(Arc<Connection>);
 
 impl Drop for Idle {
     fn drop(&mut self) {
-        set(&self.deadline, Some(Instant::now() + self.keep_alive));
+        let keep_alive = self.0.place.limits().keep_alive;
+        self.0.set_head_until(Some(Instant::now() + keep_alive));
     }
 }
 

@@ -5,28 +5,30 @@
 //! to its user, and *shards*: each core has its own event loop and listener, and all WebSockets of one URL live on one of
 //! them, so that a room's messages pile up in one place and leave in one write.
 
+mod accept;
 mod count;
+mod home;
 mod http1;
 
 use std::future::Future;
-use std::hash::Hash;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ahash::RandomState;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::Request;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::audience::{Audience, Flusher};
+use accept::{Serving, accept};
 use count::Connections;
+pub(crate) use count::Place;
+pub use home::{Home, Shards};
 
 /// What a server allows one HTTP connection. Every field has a default that runs.
 #[derive(Clone, Debug)]
@@ -62,62 +64,6 @@ impl Default for HttpLimits {
     }
 }
 
-/// The event loops of a [`Server`], kept in every request's extensions.
-#[derive(Clone, Debug)]
-pub struct Shards {
-    homes: Arc<[Home]>,
-    hasher: RandomState,
-}
-
-/// The event loop where a connection shall live. Put into a request's extensions it overrides the choice by path.
-#[derive(Clone, Debug)]
-pub struct Home(Flusher);
-
-impl Shards {
-    fn new(handles: impl Iterator<Item = Handle>) -> Self {
-        Self {
-            homes: handles.map(Home::from).collect(),
-            hasher: RandomState::new(),
-        }
-    }
-
-    /// The home of everything that has this key: a room's name, a path.
-    pub fn home(&self, key: &(impl Hash + ?Sized)) -> Home {
-        let index = self.hasher.hash_one(key) % self.homes.len() as u64;
-        self.homes[index as usize].clone()
-    }
-}
-
-impl From<Handle> for Home {
-    /// A home in a runtime that is no [`Server`]'s.
-    fn from(handle: Handle) -> Self {
-        Self(Flusher::new(handle))
-    }
-}
-
-impl Home {
-    /// The home of a request's connection: what a layer chose, or that of its path; none outside of a [`Server`].
-    pub(crate) fn of(request: &http::request::Parts) -> Option<Self> {
-        let chosen = request.extensions.get::<Self>().cloned();
-        chosen.or_else(|| Some(request.extensions.get::<Shards>()?.home(request.uri.path())))
-    }
-
-    /// The runtime, for a task that belongs to the same key.
-    pub fn handle(&self) -> &Handle {
-        self.0.home()
-    }
-
-    /// An empty [`Audience`] of members that live here. All audiences of a home share one flush a turn: their writes go
-    /// out together, in one system call where the system can do that.
-    pub fn audience(&self) -> Audience {
-        Audience::of(self.0.clone())
-    }
-
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.handle().spawn(task));
-    }
-}
-
 /// Serves any tower service on a listener, in the tokio runtime that is running: what `axum::serve` does, with limits.
 ///
 /// ```no_run
@@ -128,7 +74,7 @@ impl Home {
 /// ```
 ///
 /// # Errors
-/// None in practice: a failed `accept` is logged and tried again.
+/// If the listener cannot be used; a failed `accept` is logged and tried again.
 pub async fn serve<S>(listener: TcpListener, service: S) -> io::Result<()>
 where
     S: Service<Request<Body>, Error = std::convert::Infallible> + Clone + Send + 'static,
@@ -136,15 +82,14 @@ where
     S::Future: Send,
 {
     let (_running, stop) = watch::channel(false);
-    accept(
-        listener,
+    let serving = Serving {
         service,
-        None,
-        Connections::new(Arc::default()),
+        shards: None,
+        connections: Connections::new(Arc::default()),
         stop,
-    )
-    .await;
-    Ok(())
+        open: watch::Sender::new(()),
+    };
+    accept(listener.into_std()?, serving).await
 }
 
 /// A server with one event loop per core, bound and ready to run.
@@ -194,6 +139,18 @@ impl Server {
         }
     }
 
+    /// Says where WebSockets live by the path of their URL, for paths where several belong together: those of one room under
+    /// two addresses. It is asked twice, with the path as it came (percent-encoded): when the connection's first bytes are
+    /// there, which spares it a change of threads, and again when its request was read. `None` is the path's own home.
+    #[must_use]
+    pub fn home_by_path(
+        mut self,
+        choose: impl Fn(&Shards, &str) -> Option<Home> + Send + Sync + 'static,
+    ) -> Self {
+        self.shards.by_path(Arc::new(choose));
+        self
+    }
+
     /// Where it listens; with port 0, the port that was found.
     ///
     /// # Errors
@@ -232,17 +189,21 @@ impl Server {
         for _ in 1..self.runtimes.len() {
             listeners.push(listen(address)?);
         }
-        let connections = Connections::new(Arc::clone(&self.limits));
+        let serving = Serving {
+            service,
+            shards: Some(self.shards.clone()),
+            connections: Connections::new(Arc::clone(&self.limits)),
+            stop: stopped,
+            open: watch::Sender::new(()),
+        };
         let mut shards = Vec::new();
-        let services = std::iter::repeat_n(service, listeners.len());
-        for ((runtime, listener), service) in self.runtimes.into_iter().zip(listeners).zip(services)
+        let servings = std::iter::repeat_n(serving, listeners.len());
+        for ((runtime, listener), serving) in self.runtimes.into_iter().zip(listeners).zip(servings)
         {
-            let (connections, extension) = (connections.clone(), self.shards.clone());
-            let (stopped, mut drained) = (stopped.clone(), drained.clone());
+            let mut drained = drained.clone();
             shards.push(move || {
                 runtime.block_on(async move {
-                    let listener = TcpListener::from_std(listener)?;
-                    accept(listener, service, Some(extension), connections, stopped).await;
+                    accept(listener, serving).await?;
                     // The other event loops may still have work that needs this one.
                     let _ = drained.wait_for(|drained| *drained).await;
                     io::Result::Ok(())
@@ -257,7 +218,7 @@ impl Server {
                     .name(format!("shard-{}", index + 1))
                     .spawn_scoped(scope, shard)?;
             }
-            let handle = self.shards.homes[0].handle().clone();
+            let handle = self.shards.first().handle().clone();
             handle.spawn(async move {
                 stop.await;
                 stopping.send_replace(true);
@@ -285,69 +246,4 @@ fn listen(address: SocketAddr) -> io::Result<StdTcpListener> {
     // A burst of reconnecting clients waits in the kernel rather than being refused.
     socket.listen(4096)?;
     Ok(socket.into())
-}
-
-/// Serves connections until told to stop, then waits for those under way.
-async fn accept<S>(
-    listener: TcpListener,
-    service: S,
-    shards: Option<Shards>,
-    connections: Connections,
-    mut stop: watch::Receiver<bool>,
-) where
-    S: Service<Request<Body>, Error = std::convert::Infallible> + Clone + Send + 'static,
-    S::Response: IntoResponse,
-    S::Future: Send,
-{
-    let limits = connections.limits();
-    // Every connection holds a receiver: when the last is gone, `closed` resolves.
-    let (open, _) = watch::channel(());
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            accepted = async {
-                connections.room().await;
-                listener.accept().await
-            } => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Some(place) = connections.enter(peer.ip()) else {
-                    continue;
-                };
-                let connection = http1::serve(
-                    stream,
-                    place,
-                    peer,
-                    service.clone(),
-                    shards.clone(),
-                    stop.clone(),
-                );
-                let open = open.subscribe();
-                tokio::spawn(async move {
-                    connection.await;
-                    drop(open);
-                });
-            }
-            Err(error) if is_connection_error(&error) => {}
-            Err(error) => {
-                // Out of descriptors or memory: those who are here go on; asking again at once would only spin.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-    drop(listener);
-    let _ = tokio::time::timeout(limits.drain_timeout, open.closed()).await;
-}
-
-/// Errors of one connection that was gone before it was accepted.
-fn is_connection_error(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-    )
 }

@@ -30,6 +30,10 @@ impl Running {
         limits.drain_timeout = Duration::from_secs(5);
         change(&mut limits);
         let server = Server::bind("127.0.0.1:0", threads).unwrap().limits(limits);
+        Self::run(server, application)
+    }
+
+    fn run(server: Server, application: Router) -> Self {
         let address = server.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
@@ -209,20 +213,27 @@ async fn stopping_finishes_what_was_begun_and_accepts_nothing_more() {
     server.stopped().await;
 }
 
+/// Says on which thread it lives.
+#[derive(Clone)]
+struct WhereAmI;
+
+impl Consumer for WhereAmI {
+    type Event = Event;
+
+    async fn connect(&mut self, socket: &mut Socket) -> Result {
+        socket.accept().await?;
+        let thread = format!("{:?}", thread::current().id());
+        socket.send(thread).await
+    }
+}
+
+async fn thread_at(server: &Running, path: &str) -> String {
+    let mut client = Wire::open(server.address, path).await;
+    client.next().await.unwrap().as_text().to_owned()
+}
+
 #[tokio::test]
 async fn all_connections_of_one_path_live_on_one_event_loop() {
-    /// Says on which thread it lives.
-    #[derive(Clone)]
-    struct WhereAmI;
-    impl Consumer for WhereAmI {
-        type Event = Event;
-
-        async fn connect(&mut self, socket: &mut Socket) -> Result {
-            socket.accept().await?;
-            let thread = format!("{:?}", thread::current().id());
-            socket.send(thread).await
-        }
-    }
     let service = WhereAmI.into_service(&ChannelLayer::memory());
     let application = Router::new().route_service("/{room}/", service);
     let server = Running::start(application, 2, |_| {});
@@ -230,11 +241,28 @@ async fn all_connections_of_one_path_live_on_one_event_loop() {
     for room in 0..16 {
         let mut threads = HashSet::new();
         for _ in 0..6 {
-            let mut client = Wire::open(server.address, &format!("/{room}/")).await;
-            threads.insert(client.next().await.unwrap().as_text().to_owned());
+            threads.insert(thread_at(&server, &format!("/{room}/")).await);
         }
         assert_eq!(threads.len(), 1, "room {room} is in one place");
         all.extend(threads);
+    }
+    assert_eq!(all.len(), 2, "rooms are spread");
+}
+
+#[tokio::test]
+async fn a_room_under_two_addresses_lives_where_the_server_was_told() {
+    let service = WhereAmI.into_service(&ChannelLayer::memory());
+    let application = Router::new().route_service("/{kind}/{room}/", service);
+    let server = Server::bind("127.0.0.1:0", 2)
+        .unwrap()
+        .home_by_path(|shards, path| Some(shards.home(path.rsplit('/').nth(1)?)));
+    let server = Running::run(server, application);
+    let mut all = HashSet::new();
+    for room in 0..16 {
+        let one = thread_at(&server, &format!("/room/{room}/")).await;
+        let other = thread_at(&server, &format!("/ws/{room}/?x=1")).await;
+        assert_eq!(one, other, "room {room} is in one place");
+        all.insert(one);
     }
     assert_eq!(all.len(), 2, "rooms are spread");
 }
