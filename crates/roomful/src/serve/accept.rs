@@ -101,7 +101,7 @@ where
 }
 
 /// What holds for a connection. Set on each, not inherited from the listener: it listened before its limits were known.
-fn set_options(socket: SockRef<'_>, limits: &HttpLimits) {
+fn set_options(socket: &SockRef<'_>, limits: &HttpLimits) {
     // Frames and answers are written whole; waiting for more to send (Nagle) would only delay them.
     let _ = socket.set_tcp_nodelay(true);
     // A peer that takes nothing of its answer for as long as it might be idle is gone, too: answers wait in memory.
@@ -120,7 +120,7 @@ where
     /// Reads what has come, and brings the connection to where it belongs.
     fn begin(&self, stream: StdTcpStream, arrival: Arrival, buffer: &mut [u8]) -> io::Result<()> {
         stream.set_nonblocking(true)?;
-        set_options(SockRef::from(&stream), arrival.place.limits());
+        set_options(&SockRef::from(&stream), arrival.place.limits());
         match (&stream).read(buffer) {
             Ok(count) => self.settle(stream, &buffer[..count], arrival),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -31,8 +31,10 @@ struct Connection {
 }
 
 /// Serves the requests of one connection.
-///
-/// No `async fn`: that would keep what it is given twice.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would keep what it is given twice"
+)]
 pub(super) fn serve<S>(
     accepted: Accepted,
     arrival: Arrival,
