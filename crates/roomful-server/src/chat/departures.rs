@@ -45,6 +45,10 @@ impl Departures {
 impl Room {
     /// A member's last connection went: the member has left when `grace` is over, unless somebody comes back by then.
     pub(super) fn depart(self: &Arc<Self>, member: Arc<str>, number: u64, grace: Duration) {
+        if grace.is_zero() {
+            self.let_go(&member, number);
+            return;
+        }
         let until = Instant::now() + grace;
         let mut queue = self.departures.lock();
         let next = queue.waiting.peek();
@@ -87,11 +91,16 @@ impl Room {
             }
             let gone = queue.waiting.pop();
             drop(queue);
-            if let Some(Reverse(gone)) = gone
-                && let Some(member) = self.presence.gone(&gone.member, gone.number)
-            {
-                self.announce(&ServerMessage::Left { member });
+            if let Some(Reverse(gone)) = gone {
+                self.let_go(&gone.member, gone.number);
             }
+        }
+    }
+
+    /// The member has left, unless somebody came back since.
+    fn let_go(&self, member: &str, number: u64) {
+        if let Some(member) = self.presence.gone(member, number) {
+            self.announce(&ServerMessage::Left { member });
         }
     }
 }

@@ -8,6 +8,7 @@ mod plain;
 mod under_way;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use http::StatusCode;
 use roomful::audience::Seat;
@@ -112,9 +113,10 @@ async fn enter(
             })
         }));
     }
+    // Without a token nobody comes back as this member: who goes has left.
     let member = chat.member(None, None)?;
     let attendance = chat
-        .attend(&room, member, chat.limits().presence_grace)
+        .attend(&room, member, Duration::ZERO)
         .map_err(|full| unavailable(&full))?;
     // Seated first: who is answered hears everything from then on.
     let seat = room.feed().join_plain(&socket.sender());
