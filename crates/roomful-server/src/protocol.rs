@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +151,17 @@ pub enum EventKind {
     /// The room is about `text` now.
     #[serde(rename = "chat.topic")]
     Topic,
+}
+
+impl EventKind {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 5] = [
+        Self::Message,
+        Self::Edited,
+        Self::Deleted,
+        Self::Reacted,
+        Self::Topic,
+    ];
 }
 
 /// What a member wants to do to the record; it becomes a [`RoomEvent`] when it is stored.
@@ -475,6 +487,36 @@ pub enum ErrorCode {
     InternalError,
 }
 
+impl ErrorCode {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 24] = [
+        Self::BadRequest,
+        Self::UnknownType,
+        Self::HelloFirst,
+        Self::BadId,
+        Self::BadName,
+        Self::BadToken,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RoomNotFound,
+        Self::MessageNotFound,
+        Self::Forbidden,
+        Self::OriginNotAllowed,
+        Self::EmptyMessage,
+        Self::MessageTooLarge,
+        Self::BadTopic,
+        Self::BadEmoji,
+        Self::IncompleteRequest,
+        Self::RateLimited,
+        Self::RoomFull,
+        Self::UnsupportedMediaType,
+        Self::NoHistory,
+        Self::StoreUnavailable,
+        Self::ShuttingDown,
+        Self::InternalError,
+    ];
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -482,4 +524,34 @@ fn is_zero(number: &u64) -> bool {
 /// The wall clock's time as the protocol writes it: RFC 3339 in UTC with milliseconds.
 pub fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
+}
+
+/// How long ago a time of the protocol is, by this machine's clock; nothing, where that says it is yet to come. `None` for
+/// what is no time.
+pub fn age(at: &str) -> Option<Duration> {
+    let at: jiff::Timestamp = at.parse().ok()?;
+    let age = jiff::Timestamp::now().duration_since(at);
+    Some(Duration::try_from(age).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_them_are_all_and_each_at_its_place() {
+        assert!(
+            (0..)
+                .zip(EventKind::ALL)
+                .all(|(i, kind)| kind as usize == i)
+        );
+        assert!(
+            (0..)
+                .zip(ErrorCode::ALL)
+                .all(|(i, code)| code as usize == i)
+        );
+        // The last ones declared: whoever adds one behind them sees this, and adds it above.
+        assert_eq!(EventKind::Topic as usize + 1, EventKind::ALL.len());
+        assert_eq!(ErrorCode::InternalError as usize + 1, ErrorCode::ALL.len());
+    }
 }

@@ -13,7 +13,7 @@ use super::{Chat, Room, stopped};
 use crate::node::{self, Meeting, Node, Outsider, Sender, group_of};
 use crate::presence::Elsewhere;
 use crate::presence::gossip::{Effect, Gossip, What};
-use crate::protocol::{Action, EventKind, Member, RoomEvent, RoomName, ServerMessage, now};
+use crate::protocol::{Action, EventKind, Member, RoomEvent, RoomName, ServerMessage, age, now};
 use crate::refusal::Refusal;
 
 /// How long opening a room waits for the layer; then the room is open without it, and enters its group when it can.
@@ -146,9 +146,13 @@ impl Chat {
     fn heard(&self, room: &Room, event: &Event) {
         match event.decode::<RoomEvent>() {
             Ok(event) if &*event.room != room.name.as_str() => {}
-            Ok(event) if event.seq == 0 => room.feed.pass_unnumbered(&event),
             Ok(event) => {
-                if room.feed.offer(&Arc::new(event)) {
+                if let Some(lag) = age(&event.at) {
+                    self.counters().heard(lag);
+                }
+                if event.seq == 0 {
+                    room.feed.pass_unnumbered(&event);
+                } else if room.feed.offer(&Arc::new(event)) {
                     self.inner.rooms.gap.notify_one();
                 }
             }

@@ -270,8 +270,8 @@ impl Chat {
             }
             false => self.act_live(room, by, id, action)?,
         };
-        if said.event.kind == EventKind::Message && !said.repeated {
-            self.counters().said(heard.elapsed());
+        if !said.repeated {
+            self.counters().acted(said.event.kind, heard.elapsed());
         }
         Ok(said)
     }

@@ -5,8 +5,8 @@ use std::pin::pin;
 use roomful::{Close, CloseCode, Moment, Result, Socket};
 use tokio::sync::watch;
 
-use super::plain_close;
 use super::under_way::{UnderWay, act};
+use super::{note_end, plain_close};
 use crate::chat::{Attendance, Chat, stopped};
 use crate::protocol::Action;
 
@@ -28,7 +28,7 @@ pub(super) async fn speak(
             (_, said) = under_way.next(), if !under_way.is_empty() => {
                 if let Err(refusal) = said {
                     // Plain text has no words for it: the code tells whether to come back.
-                    return Err(plain_close(&refusal).into());
+                    return Err(plain_close(chat, &refusal).into());
                 }
             }
             moment = socket.next(), if under_way.has_room() => match moment {
@@ -46,7 +46,11 @@ pub(super) async fn speak(
                     let id = said.to_string().into();
                     under_way.push(act(chat, room, attendance.member(), id, say));
                 }
-                Moment::Closed(_) => break,
+                Moment::Lagged(_) => chat.counters().resynced(),
+                Moment::Closed(close) => {
+                    note_end(chat, &close);
+                    break;
+                }
                 _ => {}
             },
             () = &mut stopping, if under_way.is_empty() => {

@@ -27,6 +27,7 @@ use tower::Service;
 
 use crate::audience::{Audience, Flusher};
 use count::Connections;
+pub use count::Counters;
 
 /// What a server allows one HTTP connection. Every field has a default that runs.
 #[derive(Clone, Debug)]
@@ -140,7 +141,7 @@ where
         listener,
         service,
         None,
-        Connections::new(Arc::default()),
+        Connections::new(Arc::default(), Counters::default()),
         stop,
     )
     .await;
@@ -153,6 +154,7 @@ pub struct Server {
     runtimes: Vec<Runtime>,
     shards: Shards,
     limits: Arc<HttpLimits>,
+    counters: Counters,
 }
 
 impl Server {
@@ -182,6 +184,7 @@ impl Server {
             runtimes,
             shards,
             limits: Arc::default(),
+            counters: Counters::default(),
         })
     }
 
@@ -205,6 +208,11 @@ impl Server {
     /// The event loops, to place rooms and audiences on.
     pub fn shards(&self) -> &Shards {
         &self.shards
+    }
+
+    /// What becomes of its connections; to be kept, because [`run`](Self::run) takes the server.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Serves until `stop` resolves; then accepts nothing more, waits for `drain` and for the requests under way, at most
@@ -232,7 +240,7 @@ impl Server {
         for _ in 1..self.runtimes.len() {
             listeners.push(listen(address)?);
         }
-        let connections = Connections::new(Arc::clone(&self.limits));
+        let connections = Connections::new(Arc::clone(&self.limits), self.counters);
         let mut shards = Vec::new();
         let services = std::iter::repeat_n(service, listeners.len());
         for ((runtime, listener), service) in self.runtimes.into_iter().zip(listeners).zip(services)

@@ -157,6 +157,11 @@ impl Link {
         self.connection().await.map(drop)
     }
 
+    /// Whether there is a connection that works, as far as is known.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up(..))
+    }
+
     /// Each connection's number, as they come.
     pub(super) fn generations(&self) -> Generations {
         Generations {
