@@ -188,7 +188,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn number(value: f64) -> String {
     match value {
         value if value.is_nan() => "-".to_owned(),
-        value if value == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         value if value.abs() >= 100.0 => format!("{value:.0}"),
         value if value.abs() >= 10.0 => format!("{value:.1}"),
         value if value.abs() >= 1.0 => format!("{value:.2}"),
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn three_digits_and_the_middle() {
-        let shown = [0.0, 0.1234, 3.14159, 42.42, 5_000.4].map(number);
-        assert_eq!(shown, ["0", "0.123", "3.14", "42.4", "5000"]);
+        let shown = [0.0, 0.1234, 3.4567, 42.42, 5_000.4].map(number);
+        assert_eq!(shown, ["0", "0.123", "3.46", "42.4", "5000"]);
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
     }
 }
