@@ -23,6 +23,7 @@ cargo xtask bench                     Roomful, the kernel's limit and other serv
     --seconds S                       how long each is measured (2)
     --pin                             the server on CPU 0, the generator on CPU 1
     --write-docs                      docs/fan-out-results.md from the newest results of each scenario
+    --layer                           the channel layer over Redis beside channels_redis, and nothing else
 
 ";
 

@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Crowd {
     pub(crate) members: Vec<Member>,
-    port: u16,
+    /// Where the even members are, and the odd ones.
+    ports: [u16; 2],
     dialect: Dialect,
     size_bytes: usize,
     poll: Poll,
@@ -36,7 +37,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    pub(crate) fn new(port: u16, dialect: Dialect, size_bytes: usize) -> Result<Self> {
+    pub(crate) fn new(ports: [u16; 2], dialect: Dialect, size_bytes: usize) -> Result<Self> {
         let poll = Poll::new()?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)
             .map_err(io::Error::from)
@@ -45,7 +46,7 @@ impl Crowd {
             .register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
         Ok(Self {
             members: Vec::new(),
-            port,
+            ports,
             dialect,
             size_bytes,
             poll,
@@ -55,6 +56,11 @@ impl Crowd {
             connected: 0,
             last_read: Instant::now(),
         })
+    }
+
+    /// Whether the members are on two nodes.
+    pub(crate) fn is_on_two_nodes(&self) -> bool {
+        self.ports[0] != self.ports[1]
     }
 
     /// Fills the rooms, one after the other.
@@ -70,8 +76,12 @@ impl Crowd {
                 .count();
             while coming < COMING && self.members.len() < rooms * members {
                 let index = self.members.len();
-                let mut member =
-                    Member::connect(self.port, self.connected, index / members, index)?;
+                let mut member = Member::connect(
+                    self.ports[index % members % 2],
+                    self.connected,
+                    index / members,
+                    index,
+                )?;
                 self.poll.registry().register(
                     &mut member.stream,
                     Token(index),

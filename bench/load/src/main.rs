@@ -38,6 +38,9 @@ struct Arguments {
     /// The server's port on 127.0.0.1.
     #[arg(long)]
     port: u16,
+    /// The port of a second node: every other member of a room is there, and only those on the first node speak.
+    #[arg(long)]
+    second_port: Option<u16>,
     /// The server's process, for CPU time and memory of it and its children.
     #[arg(long)]
     pid: u32,
@@ -72,7 +75,11 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let crowd = Crowd::new(arguments.port, arguments.dialect, arguments.size)?;
+    let ports = [
+        arguments.port,
+        arguments.second_port.unwrap_or(arguments.port),
+    ];
+    let crowd = Crowd::new(ports, arguments.dialect, arguments.size)?;
     let (report, missing) = match arguments.mode {
         Mode::Closed | Mode::Open => talk(&arguments, crowd)?,
         Mode::Idle => (idle(&arguments, crowd)?, 0),

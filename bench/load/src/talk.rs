@@ -184,7 +184,12 @@ impl State {
         let number = self.rooms[room].sent;
         self.rooms[room].sent += 1;
         self.rooms[room].reached[number % RING] = (0, due);
-        let speaker = room * self.members + number % self.members;
+        // Messages of two nodes may reach people in different orders, and are told apart by their order alone.
+        let turn = match crowd.is_on_two_nodes() {
+            true => number % self.members / 2 * 2,
+            false => number % self.members,
+        };
+        let speaker = room * self.members + turn;
         let message = self.dialect.say(room, number, &self.text);
         crowd.members[speaker].write(&text_frame(message.as_bytes()))
     }

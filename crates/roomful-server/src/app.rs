@@ -12,7 +12,7 @@ use axum::body::Body;
 use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use roomful::origin::{AllowedHosts, AllowedOrigins};
-use roomful::serve::{Home, HttpLimits, Server};
+use roomful::serve::{Counters, Home, HttpLimits, Server};
 use roomful::{Backlog, ChannelLayer, Consumer as _, ProtocolTypeRouter, UrlRouter};
 use tower::Layer as _;
 use tower::util::{BoxCloneSyncService, Either};
@@ -22,8 +22,9 @@ use crate::config::{Config, HistoryUrl, LayerUrl, Overflow, Synchronous};
 use crate::history::{self, History, MemoryOptions, PostgresOptions, Retention, SqliteOptions};
 use crate::http::Pages;
 use crate::layer;
+use crate::metrics::Metrics;
 use crate::node::{MakeLayer, Node};
-use crate::protocol::{Limits, RoomName};
+use crate::protocol::{ErrorCode, Limits, RoomName};
 use crate::room::RoomConsumer;
 use crate::status::{Access, Board, StatusConsumer};
 
@@ -87,7 +88,7 @@ impl App {
             }
         });
         let chat = Chat::among(history, rooms, chat_limits(config), node.clone());
-        let application = application(&chat, config)?;
+        let application = application(&chat, config, server.counters().clone())?;
         let housekeeping = server.shards().home("housekeeping");
         drop(housekeeping.handle().spawn(chat.clone().fill_gaps()));
         if let (Some(node), Some(meeting)) = (node, meeting) {
@@ -137,13 +138,14 @@ fn shared_layer(config: &Config) -> Option<MakeLayer> {
     }
 }
 
-/// Everything behind one port: pages, the API, and WebSockets on the rooms' own paths.
+/// Everything behind one port: pages, the API, and WebSockets on the rooms' own paths; `connections` are counted there.
 ///
 /// # Errors
 /// If an allowed origin or host is not one.
 pub fn application(
     chat: &Chat,
     config: &Config,
+    connections: Counters,
 ) -> anyhow::Result<BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>> {
     // Rooms need no layer inside one process: every feed is there.
     let layer = ChannelLayer::memory();
@@ -162,7 +164,8 @@ pub fn application(
     let sockets = UrlRouter::new()
         .re_path(r"(?:room|ws)/(?P<room>[^/]+)/$", consumer)
         .re_path(r"status/$", status);
-    let pages = crate::http::router(chat.clone(), Pages::new(config));
+    let metrics = Metrics::new(chat.clone(), config, connections);
+    let pages = crate::http::router(chat.clone(), Pages::new(config), metrics);
     let routes = ProtocolTypeRouter::new().http(pages).websocket(sockets);
 
     let allowed = &config.origins.allowed;
@@ -173,7 +176,13 @@ pub fn application(
             .and_same_host(),
     };
     let checked = origins
-        .on_refused(crate::http::origin_refused)
+        .on_refused({
+            let counters = Arc::clone(chat.counters());
+            move || {
+                counters.refused(ErrorCode::OriginNotAllowed);
+                crate::http::origin_refused()
+            }
+        })
         .layer(routes);
     let hosts = &config.origins.hosts;
     let checked = match hosts.is_empty() {

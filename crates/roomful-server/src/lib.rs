@@ -9,6 +9,7 @@ pub mod history;
 pub mod http;
 pub mod identity;
 pub mod layer;
+pub mod metrics;
 pub mod node;
 pub mod presence;
 pub mod protocol;

@@ -158,6 +158,17 @@ pub enum EventKind {
     Topic,
 }
 
+impl EventKind {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 5] = [
+        Self::Message,
+        Self::Edited,
+        Self::Deleted,
+        Self::Reacted,
+        Self::Topic,
+    ];
+}
+
 /// What a member wants to do to the record; it becomes a [`RoomEvent`] when it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -481,6 +492,58 @@ pub enum ErrorCode {
     InternalError,
 }
 
+impl ErrorCode {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 24] = [
+        Self::BadRequest,
+        Self::UnknownType,
+        Self::HelloFirst,
+        Self::BadId,
+        Self::BadName,
+        Self::BadToken,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RoomNotFound,
+        Self::MessageNotFound,
+        Self::Forbidden,
+        Self::OriginNotAllowed,
+        Self::EmptyMessage,
+        Self::MessageTooLarge,
+        Self::BadTopic,
+        Self::BadEmoji,
+        Self::IncompleteRequest,
+        Self::RateLimited,
+        Self::RoomFull,
+        Self::UnsupportedMediaType,
+        Self::NoHistory,
+        Self::StoreUnavailable,
+        Self::ShuttingDown,
+        Self::InternalError,
+    ];
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_them_are_all_and_each_at_its_place() {
+        assert!(
+            (0..)
+                .zip(EventKind::ALL)
+                .all(|(i, kind)| kind as usize == i)
+        );
+        assert!(
+            (0..)
+                .zip(ErrorCode::ALL)
+                .all(|(i, code)| code as usize == i)
+        );
+        // The last ones declared: whoever adds one behind them sees this, and adds it above.
+        assert_eq!(EventKind::Topic as usize + 1, EventKind::ALL.len());
+        assert_eq!(ErrorCode::InternalError as usize + 1, ErrorCode::ALL.len());
+    }
 }

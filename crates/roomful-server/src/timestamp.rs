@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -21,6 +22,12 @@ impl Timestamp {
     /// Now, by the system's clock.
     pub fn now() -> Self {
         Self::from_millis(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// How long ago this was, by this machine's clock; nothing, where that says it is yet to come.
+    pub fn age(self) -> Duration {
+        let age = Self::now().millis.saturating_sub(self.millis);
+        Duration::from_millis(u64::try_from(age).unwrap_or_default())
     }
 
     /// Calls `read` with the moment as a date.

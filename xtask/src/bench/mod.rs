@@ -5,6 +5,7 @@
 
 mod chart;
 mod docs;
+mod layer;
 mod measure;
 mod options;
 mod peers;
@@ -29,6 +30,9 @@ use server::{LIMIT, REFERENCE, Server};
 
 /// Measures and writes down; answers whether Roomful delivered everything.
 pub(crate) fn run(options: &Options) -> Result<bool> {
+    if options.layer {
+        return layer::run(options).map(|()| true);
+    }
     let mut is_good = true;
     if options.rounds > 0 {
         build()?;

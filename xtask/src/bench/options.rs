@@ -15,6 +15,8 @@ pub(crate) struct Options {
     /// The server on CPU 0, the generator on CPU 1.
     pub(super) pin: bool,
     pub(super) write_docs: bool,
+    /// The channel layer over Redis, and not the servers.
+    pub(super) layer: bool,
 }
 
 impl Options {
@@ -28,6 +30,7 @@ impl Options {
             seconds: 2.0,
             pin: false,
             write_docs: false,
+            layer: false,
         };
         while let Some(arg) = args.next() {
             let mut value = || {
@@ -59,9 +62,10 @@ impl Options {
                 }
                 "--pin" => options.pin = true,
                 "--write-docs" => options.write_docs = true,
+                "--layer" => options.layer = true,
                 _ => bail!(
-                    "`{arg}` is no option of `cargo xtask bench`: it has --scenario, --peers, --rounds, --seconds, --pin and \
-                     --write-docs"
+                    "`{arg}` is no option of `cargo xtask bench`: it has --scenario, --peers, --rounds, --seconds, --pin, \
+                     --write-docs and --layer"
                 ),
             }
         }

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::{Chat, Said};
 use crate::history::{Appended, Appending, HistoryError};
-use crate::protocol::EventKind;
 use crate::refusal::Refusal;
 
 /// What becomes of something a member did.
@@ -67,9 +66,9 @@ fn said(
     outcome: Result<Appended, HistoryError>,
 ) -> Result<Said, Refusal> {
     let Appended { event, repeated } = outcome?;
-    if event.kind == EventKind::Message && !repeated {
+    if !repeated {
         let after = since.map(|since| since.elapsed()).unwrap_or_default();
-        chat.counters().said(after);
+        chat.counters().acted(event.kind, after);
     }
     Ok(Said { event, repeated })
 }

@@ -148,9 +148,11 @@ impl Chat {
     fn heard(&self, room: &Room, event: &Event) {
         match event.decode::<RoomEvent>() {
             Ok(event) if &*event.room != room.name.as_str() => {}
-            Ok(event) if event.seq == 0 => room.feed.pass_unnumbered(&event),
             Ok(event) => {
-                if room.feed.offer(&Arc::new(event)) {
+                self.counters().heard(event.at.age());
+                if event.seq == 0 {
+                    room.feed.pass_unnumbered(&event);
+                } else if room.feed.offer(&Arc::new(event)) {
                     self.inner.rooms.gap.notify_one();
                 }
             }

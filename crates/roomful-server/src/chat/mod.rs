@@ -330,7 +330,7 @@ impl Chat {
             on: None,
         };
         self.inner.rooms.room(room).feed.pass_unnumbered(&event);
-        self.counters().said(Duration::ZERO);
+        self.counters().acted(event.kind, Duration::ZERO);
         let event = Arc::new(event);
         if let Some(node) = &self.inner.node {
             node.publish(std::slice::from_ref(&event));

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OnceCell};
 use tokio::task::AbortHandle;
 
 use super::departures::Departures;
-use crate::counters::Counters;
+use crate::counters::{Counters, OpenRoom};
 use crate::feed::Feed;
 use crate::presence::{Changes, Presence};
 use crate::protocol::{RoomEvent, RoomName};
@@ -45,6 +45,7 @@ pub struct Room {
     pub(super) started: OnceCell<()>,
     /// Hears what other nodes and programs say here.
     pub(super) ear: OnceLock<AbortHandle>,
+    _open: OpenRoom,
 }
 
 impl Drop for Room {
@@ -78,6 +79,7 @@ impl Rooms {
 
     /// Events were committed, in this order: those who listen hear them. Called by the store, before it acknowledges.
     pub fn committed(&self, events: &[Arc<RoomEvent>]) {
+        self.counters.committed(events.len());
         let mut known: Option<Arc<Room>> = None;
         for event in events {
             if known
@@ -117,16 +119,16 @@ impl Rooms {
             home,
             started: OnceCell::new(),
             ear: OnceLock::new(),
+            _open: self.counters.open_room(),
         });
         known.open.insert(name.clone(), Arc::downgrade(&room));
         room
     }
 
     fn presence(&self, room: &RoomName) -> Arc<Presence> {
-        Arc::new(match &self.changes {
-            Some(changes) => Presence::told(room.clone(), Arc::clone(changes)),
-            None => Presence::default(),
-        })
+        let changes = self.changes.as_ref();
+        let told = changes.map(|changes| (room.clone(), Arc::clone(changes)));
+        Arc::new(Presence::new(told, Arc::clone(&self.counters)))
     }
 
     /// A room, if somebody listens to it.

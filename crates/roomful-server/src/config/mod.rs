@@ -76,7 +76,7 @@ pub struct Config {
     pub websocket: WebSocketConfig,
     /// Rooms inside the pages of other sites.
     pub embed: EmbedConfig,
-    /// The page that shows the operator how the server is doing: /status/.
+    /// What shows the operator how the server is doing: the page /status/, and /metrics for Prometheus.
     pub status: StatusConfig,
 }
 
@@ -310,10 +310,10 @@ pub struct EmbedConfig {
     pub allowed: Vec<String>,
 }
 
-/// The page that shows the operator how the server is doing: /status/.
+/// What shows the operator how the server is doing: the page /status/, and /metrics for Prometheus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusConfig {
-    /// Who may see it. "loopback": a browser on this machine, asking for localhost itself and not through a proxy. "token": whoever
+    /// Who may see them. "loopback": a browser on this machine, asking for localhost itself and not through a proxy. "token": whoever
     /// gives the token, from anywhere. "off": nobody. With a proxy on this machine, choose "token" or "off".
     pub access: StatusAccess,
     /// The token, at least 16 characters. The environment is a better place for it: `ROOMFUL_STATUS__TOKEN`.

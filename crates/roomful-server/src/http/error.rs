@@ -41,6 +41,8 @@ impl IntoResponse for HttpError {
         let body = serde_json::json!({"error": {"code": code, "message": message}}).to_string();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status(code);
+        // For whoever counts refusals on their way out.
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if code == ErrorCode::BadToken {

@@ -230,6 +230,7 @@ impl EventStream {
                 push(&mut out, None, &welcome.to_string());
             } else if !page.recovered && self.chat.is_numbered() {
                 // The log was pruned past this reader.
+                self.chat.counters().resynced();
                 let resync = ServerMessage::Resync {
                     seq: Some(page.head),
                 };

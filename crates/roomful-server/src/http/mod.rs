@@ -8,11 +8,12 @@ mod events;
 mod health;
 mod members;
 mod messages;
+mod metrics;
 mod pack;
 mod page;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, patch, put};
@@ -21,12 +22,13 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use crate::chat::Chat;
+use crate::metrics::Metrics;
 use crate::protocol::{ErrorCode, RoomName};
 use error::HttpError;
 pub use page::Pages;
 
 /// All that is served over plain HTTP.
-pub fn router(chat: Chat, pages: Pages) -> Router {
+pub fn router(chat: Chat, pages: Pages, metrics: Metrics) -> Router {
     let api = Router::new()
         .route("/rooms", get(members::rooms))
         .route("/rooms/{room}", get(members::room))
@@ -58,13 +60,19 @@ pub fn router(chat: Chat, pages: Pages) -> Router {
         .route("/embed.js", get(page::embed))
         .route("/status/", get(page::status))
         .route("/status", get(page::status_slash))
+        .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .nest("/api", api)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(safe_headers))
+        .layer(middleware::map_response_with_state(
+            chat.clone(),
+            count_refusals,
+        ))
         .layer(Extension(pages))
+        .layer(Extension(metrics))
         .with_state(chat)
 }
 
@@ -83,6 +91,14 @@ async fn no_store(request: Request, next: Next) -> Response {
         .headers_mut()
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A refusal on its way out is counted.
+async fn count_refusals(State(chat): State<Chat>, response: Response) -> Response {
+    if let Some(code) = response.extensions().get::<ErrorCode>() {
+        chat.counters().refused(*code);
+    }
     response
 }
 

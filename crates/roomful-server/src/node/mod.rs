@@ -169,9 +169,9 @@ impl Node {
         &self.inner.runtime
     }
 
-    /// Whether the layer took what it was last given.
+    /// Whether the layer can be reached, as far as is known: a connection that is silent is tried every few seconds.
     pub fn is_reachable(&self) -> bool {
-        !self.inner.counters.away.load(Ordering::Relaxed)
+        self.inner.layer.is_up()
     }
 
     /// Tells other nodes and programs of events, in this order. Never waits: what finds no place is dropped and counted.
@@ -277,6 +277,11 @@ impl Node {
         if is_worth_a_line(before) {
             tracing::warn!(room.name = %room, event = %kind, refused = before + 1, "an event of another program was not shown: {why}");
         }
+    }
+
+    /// What the layer has counted in this process.
+    pub fn layer_counters(&self) -> roomful::layer::Counters {
+        self.inner.layer.counters()
     }
 
     /// What was counted so far, but for gaps.

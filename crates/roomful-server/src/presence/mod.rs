@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
+use crate::counters::Counters;
 use crate::protocol::{Member, RoomName};
 use gossip::Change;
 
@@ -21,6 +22,8 @@ pub struct Presence {
     here: Mutex<AHashMap<Arc<str>, Here>>,
     /// Where changes are told, if there are other nodes.
     told: Option<(RoomName, Arc<Changes>)>,
+    /// Where members on this node are counted.
+    counters: Arc<Counters>,
 }
 
 #[derive(Debug)]
@@ -96,11 +99,12 @@ pub enum Elsewhere {
 }
 
 impl Presence {
-    /// The members of `room`, whose changes other nodes shall hear of.
-    pub fn told(room: RoomName, changes: Arc<Changes>) -> Self {
+    /// A room's members, counted; their changes are told to other nodes, if there are any.
+    pub fn new(told: Option<(RoomName, Arc<Changes>)>, counters: Arc<Counters>) -> Self {
         Self {
             here: Mutex::default(),
-            told: Some((room, changes)),
+            told,
+            counters,
         }
     }
 
@@ -112,7 +116,11 @@ impl Presence {
             Some(known) => {
                 known.connections += 1;
                 let was = std::mem::replace(&mut known.name, Arc::clone(&member.name));
-                let news = !std::mem::replace(&mut known.local, true) || was != member.name;
+                let came = !std::mem::replace(&mut known.local, true);
+                if came {
+                    self.counters.member_came();
+                }
+                let news = came || was != member.name;
                 (Arrival::Known { was }, news)
             }
             None if full => return Arrival::Full,
@@ -125,6 +133,7 @@ impl Presence {
                     elsewhere: Vec::new(),
                 };
                 here.insert(Arc::clone(&member.id), known);
+                self.counters.member_came();
                 (Arrival::Joined, true)
             }
         };
@@ -150,7 +159,9 @@ impl Presence {
         if known.connections > 0 || known.departures != departure {
             return None;
         }
-        known.local = false;
+        if std::mem::replace(&mut known.local, false) {
+            self.counters.member_left();
+        }
         let stays = !known.elsewhere.is_empty();
         let (id, _) = here.get_key_value(id)?;
         let id = Arc::clone(id);
@@ -279,7 +290,7 @@ mod tests {
     fn a_member_on_two_nodes_is_one_member_until_both_are_left() {
         let changes = Arc::new(Changes::default());
         let room = RoomName::parse("x").unwrap();
-        let presence = Presence::told(room.clone(), Arc::clone(&changes));
+        let presence = Presence::new(Some((room.clone(), Arc::clone(&changes))), Arc::default());
         let node = Arc::from("n-2");
         assert_eq!(
             presence.here_elsewhere(&node, &ana()),

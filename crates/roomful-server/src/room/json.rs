@@ -9,8 +9,8 @@ use roomful::{Close, CloseCode, Message, Moment, Result, Socket};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::plain_close;
 use super::under_way::{Outcome, UnderWay};
+use super::{note_end, plain_close};
 use crate::chat::{Attendance, Chat, Position, Room, stopped};
 use crate::feed::to_json;
 use crate::protocol::{Action, ClientMessage, ErrorCode, Member, ServerMessage};
@@ -37,20 +37,20 @@ pub(super) async fn enter(
     let attendance = match chat.attend(room, member, chat.limits().presence_grace) {
         Ok(attendance) => attendance,
         Err(full) => {
-            let close = plain_close(&full);
+            let close = plain_close(chat, &full);
             socket.send_json(&full.into_message(None)).await?;
             return Err(close.into());
         }
     };
     chat.reach(room, &position)
         .await
-        .map_err(|refusal| plain_close(&refusal))?;
+        .map_err(|refusal| plain_close(chat, &refusal))?;
     // From here on live events wait behind the seat while what came before is read and sent.
     let (head, mut seat) = room.feed().join_json(&socket.sender());
     let mut caught_up = chat
         .catch_up(room, &position, head)
         .await
-        .map_err(|refusal| plain_close(&refusal))?;
+        .map_err(|refusal| plain_close(chat, &refusal))?;
     socket
         .send_json(&welcome(
             chat,
@@ -80,17 +80,19 @@ pub(super) async fn speak(
     loop {
         let answer = tokio::select! {
             biased;
-            outcome = under_way.next(), if !under_way.is_empty() => Some(answer(outcome)),
+            outcome = under_way.next(), if !under_way.is_empty() => Some(answer(chat, outcome)),
             moment = socket.next(), if under_way.has_room() => match moment {
                 Moment::Message(message) => {
                     hear(chat, attendance, &mut typing, &mut under_way, &message)?
                 }
                 Moment::Lagged(_) => {
+                    chat.counters().resynced();
                     let head = attendance.room().feed().head();
                     let seq = chat.is_numbered().then_some(head);
                     Some(ServerMessage::Resync { seq })
                 }
-                Moment::Closed(_) => {
+                Moment::Closed(close) => {
+                    note_end(chat, &close);
                     under_way.finish().await;
                     return Ok(());
                 }
@@ -140,23 +142,25 @@ fn hear<'a>(
             let renamed = typing.take().map_err(Refusal::rate_limited);
             return Ok(match renamed.and_then(|()| attendance.rename(&name)) {
                 Ok(()) => None,
-                Err(refusal) => Some(refusal.into_message(None)),
+                Err(refusal) => Some(refuse(chat, refusal, None)),
             });
         }
         Ok(ClientMessage::Ping {}) => return Ok(Some(ServerMessage::Pong {})),
         Ok(ClientMessage::Hello { .. }) => {
             let refusal = Refusal::new(ErrorCode::BadRequest, "you said hello already");
-            return Ok(Some(refusal.into_message(None)));
+            return Ok(Some(refuse(chat, refusal, None)));
         }
-        Err((refusal, id)) => return Ok(Some(refusal.into_message(id))),
+        Err((refusal, id)) => return Ok(Some(refuse(chat, refusal, id))),
     };
     if let Err(wait) = chat.count(&attendance.member().id) {
-        return Ok(Some(Refusal::rate_limited(wait).into_message(Some(id))));
+        return Ok(Some(refuse(chat, Refusal::rate_limited(wait), Some(id))));
     }
     let id: Arc<str> = id.into();
     let (room, member) = (attendance.room().name(), attendance.member());
     let acting = chat.act(room, member, Arc::clone(&id).into(), action);
-    Ok(under_way.push(id, acting).map(answer))
+    Ok(under_way
+        .push(id, acting)
+        .map(|outcome| answer(chat, outcome)))
 }
 
 /// Waits for the first message; answers anything else with an error.
@@ -174,19 +178,19 @@ async fn hello(chat: &Chat, socket: &mut Socket) -> Result<Option<(Member, Posit
                         Ok(member) => return Ok(Some((member, Position { after, epoch }))),
                         Err(refusal) if refusal.code == ErrorCode::BadToken => {
                             socket
-                                .send_json(&refusal.clone().into_message(None))
+                                .send_json(&refuse(chat, refusal.clone(), None))
                                 .await?;
                             return Err(Close::new(NO_HELLO, refusal.message).into());
                         }
-                        Err(refusal) => socket.send_json(&refusal.into_message(None)).await?,
+                        Err(refusal) => socket.send_json(&refuse(chat, refusal, None)).await?,
                     },
                     Ok(ClientMessage::Ping {}) => socket.send_json(&ServerMessage::Pong {}).await?,
                     Ok(_) => {
                         let refusal =
                             Refusal::new(ErrorCode::HelloFirst, "the first message is chat.hello");
-                        socket.send_json(&refusal.into_message(None)).await?;
+                        socket.send_json(&refuse(chat, refusal, None)).await?;
                     }
-                    Err((refusal, id)) => socket.send_json(&refusal.into_message(id)).await?,
+                    Err((refusal, id)) => socket.send_json(&refuse(chat, refusal, id)).await?,
                 },
                 Moment::Closed(_) => return Ok(None),
                 _ => {}
@@ -214,15 +218,21 @@ fn welcome(chat: &Chat, room: &Room, member: &Member, head: u64, recovered: bool
     }
 }
 
+/// A refusal as a message, counted.
+fn refuse(chat: &Chat, refusal: Refusal, id: Option<String>) -> ServerMessage {
+    chat.counters().refused(refusal.code);
+    refusal.into_message(id)
+}
+
 /// What the author is told.
-fn answer((id, said): Outcome<Arc<str>>) -> ServerMessage {
+fn answer(chat: &Chat, (id, said): Outcome<Arc<str>>) -> ServerMessage {
     match said {
         Ok(said) => ServerMessage::Said {
             id,
             seq: (said.event.seq > 0).then_some(said.event.seq),
             at: said.event.at,
         },
-        Err(refusal) => refusal.into_message(Some(id.to_string())),
+        Err(refusal) => refuse(chat, refusal, Some(id.to_string())),
     }
 }
 

@@ -90,8 +90,9 @@ async fn enter(
     let room = chat
         .room(&name)
         .await
-        .map_err(|error| unavailable(&error))?;
+        .map_err(|error| unavailable(chat, &error))?;
     if *stopping.borrow() {
+        chat.counters().refused(ErrorCode::ShuttingDown);
         let deny = Deny::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         return Err(deny.into());
     }
@@ -117,7 +118,7 @@ async fn enter(
     let member = chat.member(None, None)?;
     let attendance = chat
         .attend(&room, member, Duration::ZERO)
-        .map_err(|full| unavailable(&full))?;
+        .map_err(|full| unavailable(chat, &full))?;
     // Seated first: who is answered hears everything from then on.
     let seat = room.feed().join_plain(&socket.sender());
     socket.accept().await?;
@@ -129,12 +130,21 @@ async fn enter(
     })))
 }
 
-fn unavailable(refusal: &Refusal) -> Deny {
+fn unavailable(chat: &Chat, refusal: &Refusal) -> Deny {
+    chat.counters().refused(refusal.code);
     Deny::new(StatusCode::SERVICE_UNAVAILABLE, format!("{refusal}\n"))
 }
 
+/// The connection is over: those who were too slow are counted.
+fn note_end(chat: &Chat, close: &Close) {
+    if close.code == CloseCode::SLOW {
+        chat.counters().closed_slow();
+    }
+}
+
 /// How a refusal ends a connection that has no words for it.
-fn plain_close(refusal: &Refusal) -> Close {
+fn plain_close(chat: &Chat, refusal: &Refusal) -> Close {
+    chat.counters().refused(refusal.code);
     match refusal.code {
         ErrorCode::MessageTooLarge => Close::new(CloseCode::TOO_LARGE, refusal.message.as_str()),
         ErrorCode::StoreUnavailable | ErrorCode::ShuttingDown | ErrorCode::RoomFull => {

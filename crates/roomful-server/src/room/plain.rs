@@ -5,8 +5,8 @@ use std::pin::pin;
 use roomful::{Close, CloseCode, Moment, Result, Socket};
 use tokio::sync::watch;
 
-use super::plain_close;
 use super::under_way::{Outcome, UnderWay};
+use super::{note_end, plain_close};
 use crate::chat::{Attendance, Chat, stopped};
 use crate::history::ActionId;
 use crate::protocol::Action;
@@ -26,7 +26,7 @@ pub(super) async fn speak(
     loop {
         tokio::select! {
             biased;
-            outcome = under_way.next(), if !under_way.is_empty() => end_if_refused(outcome)?,
+            outcome = under_way.next(), if !under_way.is_empty() => end_if_refused(chat, outcome)?,
             moment = socket.next(), if under_way.has_room() => match moment {
                 Moment::Message(message) => {
                     let text = message.into_text()?;
@@ -40,9 +40,13 @@ pub(super) async fn speak(
                     said += 1;
                     let say = Action::Say { text, reply_to: None };
                     let acting = chat.act(room.name(), attendance.member(), ActionId::counted(said), say);
-                    under_way.push((), acting).map_or(Ok(()), end_if_refused)?;
+                    under_way.push((), acting).map_or(Ok(()), |outcome| end_if_refused(chat, outcome))?;
                 }
-                Moment::Closed(_) => break,
+                Moment::Lagged(_) => chat.counters().resynced(),
+                Moment::Closed(close) => {
+                    note_end(chat, &close);
+                    break;
+                }
                 _ => {}
             },
             () = &mut stopping, if under_way.is_empty() => {
@@ -56,7 +60,7 @@ pub(super) async fn speak(
 }
 
 /// Plain text has no words for a refusal: the code tells whether to come back.
-fn end_if_refused(((), said): Outcome<()>) -> Result {
+fn end_if_refused(chat: &Chat, ((), said): Outcome<()>) -> Result {
     said.map(drop)
-        .map_err(|refusal| plain_close(&refusal).into())
+        .map_err(|refusal| plain_close(chat, &refusal).into())
 }

@@ -1,6 +1,5 @@
 //! The measurements: taken once a second while somebody watches, by one task for all who do.
 
-use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::Access;
 use crate::chat::Chat;
 use crate::counters::Counts;
 use crate::feed::to_json;
+use crate::metrics::resident_bytes;
 use crate::timestamp::Timestamp;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -126,17 +126,7 @@ impl Board {
             messages_per_second: rates.messages_per_second,
             deliveries_per_second: rates.deliveries_per_second,
             stored_p99_ms: rates.stored_p99.map(|time| time.as_secs_f64() * 1e3),
-            memory_bytes: memory_bytes(),
+            memory_bytes: resident_bytes(),
         }
     }
-}
-
-/// The process's resident memory, where the system has Linux's `/proc`.
-fn memory_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }

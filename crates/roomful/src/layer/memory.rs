@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::local::Switchboard;
 use super::{
-    Backend, BoxFuture, ChannelName, GroupName, Inbox, LayerError, Limits, Open, Pattern, Sent,
+    Backend, BoxFuture, ChannelName, Counters, GroupName, Inbox, LayerError, Limits, Open, Pattern,
+    Sent,
 };
 use crate::event::Event;
 
@@ -138,5 +139,14 @@ impl Backend for Memory {
             self.switchboard.flush();
             Ok(())
         })
+    }
+
+    fn counters(&self) -> Counters {
+        let drops = self.switchboard.drops();
+        Counters {
+            dropped: drops.full,
+            expired: drops.expired,
+            ..Counters::default()
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! Delivery is at most once. A sender never waits for a receiver: a mailbox that is full does not get the event, and
 //! that is counted. Who must not miss anything keeps a log and takes the layer as a hint to read it.
 
+mod counters;
 mod limits;
 pub mod local;
 mod memory;
@@ -27,6 +28,7 @@ use serde::Serialize;
 
 use crate::event::{Event, EventError};
 
+pub use self::counters::Counters;
 pub use self::limits::{Limits, Pattern};
 pub use self::local::Inbox;
 pub use self::memory::{Memory, MemoryBuilder};
@@ -160,6 +162,16 @@ impl ChannelLayer {
         self.backend.flush().await
     }
 
+    /// What happened so far in this process; reading it locks nothing. What a backend does not count is zero.
+    pub fn counters(&self) -> Counters {
+        self.backend.counters()
+    }
+
+    /// Whether what carries events between processes can be reached, as far as this process knows now. Never waits.
+    pub fn is_up(&self) -> bool {
+        self.backend.is_up()
+    }
+
     /// The backend itself, which takes names already parsed and events already made: the way to send one event to many
     /// groups and encode it once.
     pub fn backend(&self) -> &dyn Backend {
@@ -220,6 +232,16 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Forgets all events and groups.
     fn flush(&self) -> BoxFuture<'_, Result<(), LayerError>>;
+
+    /// Whether what carries events between processes can be reached, as far as is known. Must not block.
+    fn is_up(&self) -> bool {
+        true
+    }
+
+    /// What happened so far. Must not block.
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
 }
 
 /// How to open an inbox.

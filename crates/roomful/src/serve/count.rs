@@ -1,13 +1,44 @@
-//! How many connections there are, altogether and from each address; WebSockets count until they end.
+//! How many connections there are, altogether and from each address, and how many there were; WebSockets count until they
+//! end.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
 use super::HttpLimits;
+
+/// Counts a server's connections, and can be read while it runs. Clones count the same.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    open: AtomicUsize,
+}
+
+impl Counters {
+    /// Connections that were let in since the server was bound.
+    pub fn accepted(&self) -> u64 {
+        self.counts.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were closed at once because their address had its share.
+    pub fn refused(&self) -> u64 {
+        self.counts.refused.load(Ordering::Relaxed)
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.counts.open.load(Ordering::Relaxed)
+    }
+}
 
 /// The connections of one server, over all its event loops.
 #[derive(Clone)]
@@ -17,7 +48,7 @@ pub(super) struct Connections {
 
 struct Shared {
     limits: Arc<HttpLimits>,
-    total: AtomicUsize,
+    counters: Counters,
     /// Guards how many came from where; kept only where there is a limit.
     by_address: Mutex<AHashMap<IpAddr, usize>>,
     left: Notify,
@@ -35,14 +66,13 @@ struct Inner {
 }
 
 impl Connections {
-    pub(super) fn new(limits: Arc<HttpLimits>) -> Self {
-        let (total, by_address, left) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
+    pub(super) fn new(limits: Arc<HttpLimits>, counters: Counters) -> Self {
         Self {
             shared: Arc::new(Shared {
                 limits,
-                total,
-                by_address,
-                left,
+                counters,
+                by_address: Mutex::default(),
+                left: Notify::new(),
             }),
         }
     }
@@ -66,7 +96,7 @@ impl Connections {
     }
 
     fn has_room(&self) -> bool {
-        self.shared.total.load(Ordering::Relaxed) < self.shared.limits.max_connections
+        self.shared.counters.open() < self.shared.limits.max_connections
     }
 
     /// Takes a place, unless the address has its share.
@@ -81,11 +111,15 @@ impl Connections {
                 .unwrap_or_else(|poisoned| poisoned.into_inner());
             let count = by_address.entry(address).or_insert(0);
             if *count >= most {
+                let refused = &shared.counters.counts.refused;
+                refused.fetch_add(1, Ordering::Relaxed);
                 return None;
             }
             *count += 1;
         }
-        shared.total.fetch_add(1, Ordering::Relaxed);
+        let counts = &shared.counters.counts;
+        counts.accepted.fetch_add(1, Ordering::Relaxed);
+        counts.open.fetch_add(1, Ordering::Relaxed);
         let inner = Inner {
             shared: Arc::clone(shared),
             address,
@@ -117,7 +151,7 @@ impl Drop for Inner {
                 }
             }
         }
-        shared.total.fetch_sub(1, Ordering::Relaxed);
+        shared.counters.counts.open.fetch_sub(1, Ordering::Relaxed);
         shared.left.notify_one();
     }
 }

@@ -27,6 +27,7 @@ use tower::Service;
 
 use accept::{Serving, accept};
 use count::Connections;
+pub use count::Counters;
 pub(crate) use count::Place;
 pub use home::{Home, Shards};
 
@@ -85,7 +86,7 @@ where
     let serving = Serving {
         service,
         shards: None,
-        connections: Connections::new(Arc::default()),
+        connections: Connections::new(Arc::default(), Counters::default()),
         stop,
         open: watch::Sender::new(()),
     };
@@ -98,6 +99,7 @@ pub struct Server {
     runtimes: Vec<Runtime>,
     shards: Shards,
     limits: Arc<HttpLimits>,
+    counters: Counters,
 }
 
 impl Server {
@@ -127,6 +129,7 @@ impl Server {
             runtimes,
             shards,
             limits: Arc::default(),
+            counters: Counters::default(),
         })
     }
 
@@ -164,6 +167,11 @@ impl Server {
         &self.shards
     }
 
+    /// What becomes of its connections; to be kept, because [`run`](Self::run) takes the server.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Serves until `stop` resolves; then accepts nothing more, waits for `drain` and for the requests under way, at most
     /// [`HttpLimits::drain_timeout`], and returns. Connections that are left are dropped.
     ///
@@ -192,7 +200,7 @@ impl Server {
         let serving = Serving {
             service,
             shards: Some(self.shards.clone()),
-            connections: Connections::new(Arc::clone(&self.limits)),
+            connections: Connections::new(Arc::clone(&self.limits), self.counters),
             stop: stopped,
             open: watch::Sender::new(()),
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
-use roomful::serve::{HttpLimits, Server};
+use roomful::serve::{Counters, HttpLimits, Server};
 use roomful::{ChannelLayer, Consumer, Event, Result, Socket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,6 +20,7 @@ use crate::wire::Wire;
 /// A server on threads of its own, told to stop when it is dropped.
 struct Running {
     address: SocketAddr,
+    counters: Counters,
     stop: Option<oneshot::Sender<()>>,
     done: Option<thread::JoinHandle<std::io::Result<()>>>,
 }
@@ -35,6 +36,7 @@ impl Running {
 
     fn run(server: Server, application: Router) -> Self {
         let address = server.local_addr().unwrap();
+        let counters = server.counters().clone();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             // Dropping the sender stops it too.
@@ -43,6 +45,7 @@ impl Running {
         let run = move || server.run(application, stopped, std::future::ready(()));
         Self {
             address,
+            counters,
             stop: Some(stop),
             done: Some(thread::spawn(run)),
         }
@@ -157,6 +160,9 @@ async fn one_address_has_its_share_of_connections_and_no_more() {
     }
     let mut third = server.connect().await;
     assert_eq!(rest(&mut third).await, "");
+    let counted = &server.counters;
+    assert_eq!((counted.accepted(), counted.refused()), (2, 1));
+    assert_eq!(counted.open(), 2);
     drop(first);
     // Its place is free as soon as the server has seen it go.
     soon(async {

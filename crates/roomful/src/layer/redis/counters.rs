@@ -1,24 +1,9 @@
-//! What a layer on Redis counts.
+//! Where a layer on Redis counts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What happened since the layer was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Messages this process gave to Redis.
-    pub published: u64,
-    /// Messages this process took from Redis, and could read.
-    pub received: u64,
-    /// Events that did not reach a channel because it was full, here or in Redis.
-    pub dropped: u64,
-    /// Messages that had waited in Redis for too long.
-    pub expired: u64,
-    /// Messages that could not be read: written by somebody else, with another key or serializer.
-    pub poisoned: u64,
-    /// Connections made anew after one was lost.
-    pub reconnects: u64,
-}
+use crate::layer::Counters;
+use crate::layer::local::Drops;
 
 /// Where it is counted.
 #[derive(Default)]
@@ -45,14 +30,14 @@ impl Counts {
         }
     }
 
-    /// With what was full in this process.
-    pub(super) fn read(&self, full: u64) -> Counters {
+    /// With what got lost in this process.
+    pub(super) fn read(&self, here: Drops) -> Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             published: read(&self.published),
             received: read(&self.received),
-            dropped: read(&self.refused) + full,
-            expired: read(&self.expired),
+            dropped: read(&self.refused) + here.full,
+            expired: read(&self.expired) + here.expired,
             poisoned: read(&self.poisoned),
             reconnects: read(&self.reconnects),
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult};
 use tokio::sync::{Notify, watch};
+use tokio::task::unconstrained;
 use tokio::time::{sleep, timeout};
 
 use super::counters::Counts;
@@ -135,13 +136,15 @@ impl Link {
     }
 
     /// Sends commands in one go and gives their answers.
+    ///
+    /// Queries keep their order, also those that follow an answer: they are outside of tokio's budget, by which a task that
+    /// has many under way could be put off between an answer and its next query, and overtaken by one that was behind it.
     pub(super) async fn query<T: FromRedisValue>(
         &self,
         commands: &Pipeline,
     ) -> Result<T, LayerError> {
-        let (mut connection, generation) = self.connection().await?;
-        commands
-            .query_async(&mut connection)
+        let (mut connection, generation) = unconstrained(self.connection()).await?;
+        unconstrained(commands.query_async(&mut connection))
             .await
             .map_err(|error| {
                 if is_fatal(&error) {
@@ -155,6 +158,11 @@ impl Link {
     /// Waits until the first attempt is over.
     pub(super) async fn ready(&self) -> Result<(), LayerError> {
         self.connection().await.map(drop)
+    }
+
+    /// Whether there is a connection that works, as far as is known.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up(..))
     }
 
     /// Each connection's number, as they come.

@@ -31,11 +31,11 @@ use self::counters::Counts;
 use self::link::Link;
 use super::local::Switchboard;
 use super::{
-    Backend, BoxFuture, ChannelLayer, ChannelName, GroupName, Inbox, LayerError, Open, Sent,
+    Backend, BoxFuture, ChannelLayer, ChannelName, Counters, GroupName, Inbox, LayerError, Open,
+    Sent,
 };
 use crate::event::Event;
 
-pub use self::counters::Counters;
 pub use self::options::{OpenError, RedisOptions, Serializer};
 pub use self::url::{Dialect, InvalidRedisUrl, RedisUrl};
 
@@ -117,10 +117,8 @@ impl Redis {
 
     /// What happened so far.
     pub fn counters(&self) -> Counters {
-        self.inner
-            .shared
-            .counts
-            .read(self.inner.shared.switchboard.drops().full)
+        let shared = &self.inner.shared;
+        shared.counts.read(shared.switchboard.drops())
     }
 
     /// What connects this process's channels: for counting what is there.
@@ -201,5 +199,13 @@ impl Backend for Redis {
 
     fn flush(&self) -> BoxFuture<'_, Result<(), LayerError>> {
         self.inner.dialect.flush()
+    }
+
+    fn is_up(&self) -> bool {
+        self.inner.shared.links.iter().all(|link| link.is_up())
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters()
     }
 }

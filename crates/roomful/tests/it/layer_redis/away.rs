@@ -93,9 +93,11 @@ async fn a_layer_that_starts_without_redis_works_once_it_is_there(dialect: Diale
     let redis = options.start();
     let layer = roomful::ChannelLayer::new(redis.clone());
     let mut inbox = layer.open().await.unwrap();
+    assert!(!layer.is_up());
 
     server.start_again();
     until("it connects", async || redis.ready().await.is_ok()).await;
+    assert!(layer.is_up());
     let channel = inbox.channel().to_string();
     until("it joins", async || {
         layer.group_add("room", &channel).await.is_ok()

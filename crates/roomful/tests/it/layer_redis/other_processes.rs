@@ -201,3 +201,39 @@ async fn a_process_whose_queue_is_full_does_not_keep_others_from_hearing() {
         format!("the channel `{dead}` is full: 2 events wait in it unread")
     );
 }
+
+#[tokio::test]
+async fn what_is_sent_at_once_stays_in_order_while_others_come_and_go() {
+    let server = Server::start();
+    let limits = || Limits::default().capacity(10_000);
+    let (here, _) = process(&server, Dialect::Core, limits()).await;
+    let (there, _) = process(&server, Dialect::Core, limits()).await;
+    let (elsewhere, _) = process(&server, Dialect::Core, limits()).await;
+    let mut stays = member(&there, "room").await;
+
+    let sending = async {
+        use futures_util::StreamExt as _;
+        let sends = (0..2_000).map(|n| {
+            let here = here.clone();
+            async move { here.group_send("room", &numbered(n)).await.unwrap() }
+        });
+        futures_util::stream::iter(sends)
+            .buffered(64)
+            .for_each(|_| std::future::ready(()))
+            .await;
+    };
+    let coming_and_going = async {
+        for _ in 0..50 {
+            let comes = member(&elsewhere, "room").await;
+            elsewhere
+                .group_discard("room", comes.channel().as_str())
+                .await
+                .unwrap();
+        }
+    };
+    soon(async { tokio::join!(sending, coming_and_going) }).await;
+
+    for n in 0..2_000 {
+        assert_eq!(next_number(&mut stays).await, n);
+    }
+}

@@ -1,0 +1,280 @@
+//! A Redis of its own, two fresh processes on it for each measurement, and what they report.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::Run;
+use crate::table::Measured;
+
+/// A layer that is measured.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Subject {
+    pub(crate) is_ours: bool,
+    pub(crate) dialect: &'static str,
+}
+
+/// What is asked of it.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Load {
+    /// One member hears what is said at a rate.
+    Open,
+    /// One member hears what is said as fast as it goes.
+    Most,
+    /// So many members hear what is said now and then.
+    Group(usize),
+}
+
+/// What one measurement found.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) said: Value,
+    pub(crate) heard: Value,
+    /// Redis' CPU time, and its commands by name, from before the first event to after the last.
+    pub(crate) redis_cpu: f64,
+    pub(crate) commands: BTreeMap<String, u64>,
+}
+
+/// Groups of this many members are compared.
+pub(crate) const GROUPS: [usize; 2] = [10, 10_000];
+/// How slowly a group is spoken to, so that ten thousand Python members get each event before the next one comes.
+const GROUP_RATE: f64 = 2.0;
+
+pub(crate) fn run(run: &Run) -> anyhow::Result<(Measured, String)> {
+    let mut subjects = Vec::new();
+    for dialect in ["core", "pubsub"] {
+        let both = [true, false].map(|is_ours| Subject { is_ours, dialect });
+        subjects.extend(
+            both.into_iter()
+                .filter(|s| s.is_ours || run.python.is_some()),
+        );
+    }
+    let mut loads = Vec::new();
+    for what in &run.what {
+        match what.as_str() {
+            "node-to-node" => loads.extend([Load::Open, Load::Most]),
+            "group" => loads.extend(GROUPS.map(Load::Group)),
+            other => bail!("`{other}` cannot be measured: there are node-to-node and group"),
+        }
+    }
+    let mut measured = Measured::default();
+    for round in 1..=run.rounds {
+        for load in &loads {
+            for subject in &subjects {
+                let found = measure(run, *subject, *load)
+                    .with_context(|| format!("measuring {}", subject.name()))?;
+                eprintln!(
+                    "{round}/{}  {:<22} {}",
+                    run.rounds,
+                    subject.name(),
+                    found.in_short()
+                );
+                measured.add(*subject, *load, found);
+            }
+        }
+    }
+    let text = measured.tables(run);
+    Ok((measured, text))
+}
+
+impl Subject {
+    pub(crate) fn name(self) -> String {
+        let whose = if self.is_ours {
+            "Roomful"
+        } else {
+            "channels_redis"
+        };
+        format!("{whose} {}", self.dialect)
+    }
+
+    fn command(self, run: &Run, redis: &Redis, role: &str) -> anyhow::Result<Command> {
+        let socket = redis.socket();
+        let socket = socket.display();
+        let mut command = match (&run.python, self.is_ours) {
+            (Some(python), false) => {
+                let mut command = Command::new(python);
+                command.args(["bench/peers/channels_layer.py", role]);
+                command.args([
+                    "--dialect",
+                    self.dialect,
+                    "--redis",
+                    &format!("unix://{socket}"),
+                ]);
+                command
+            }
+            _ => {
+                let scheme = match self.dialect {
+                    "pubsub" => "redis+pubsub+unix",
+                    _ => "redis+unix",
+                };
+                let mut command = Command::new(std::env::current_exe()?);
+                command.args([role, "--url", &format!("{scheme}://{socket}")]);
+                command
+            }
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Ok(command)
+    }
+}
+
+fn measure(run: &Run, subject: Subject, load: Load) -> anyhow::Result<Found> {
+    let redis = Redis::start()?;
+    let mut hear = subject.command(run, &redis, "hear")?;
+    let mut say = subject.command(run, &redis, "say")?;
+    match load {
+        Load::Open => say.args(["--rate", &run.rate.to_string()]),
+        Load::Most => say.args(["--under-way", "64"]),
+        Load::Group(members) => {
+            hear.args(["--members", &members.to_string()]);
+            say.args(["--rate", &GROUP_RATE.to_string(), "--warm-up", "1"])
+        }
+    };
+    say.args(["--seconds", &run.seconds.to_string()]);
+    let mut hear = Side::start(hear)?;
+    anyhow::ensure!(
+        hear.line()? == "ready",
+        "the process that hears says something else"
+    );
+    let (cpu, commands) = (redis.cpu_seconds()?, redis.commands()?);
+    let said = Side::start(say)?.report()?;
+    let sent = said["sent"].as_u64().unwrap_or(0);
+    hear.tell(&sent.to_string())?;
+    let heard = hear.report()?;
+    let mut after = redis.commands()?;
+    for (command, calls) in &mut after {
+        *calls -= commands.get(command).copied().unwrap_or(0);
+    }
+    Ok(Found {
+        said,
+        heard,
+        redis_cpu: redis.cpu_seconds()? - cpu,
+        commands: after,
+    })
+}
+
+/// One of the two processes; ended when dropped.
+struct Side {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Side {
+    fn start(mut command: Command) -> anyhow::Result<Self> {
+        let shown = format!("{command:?}");
+        let child = command.spawn();
+        let mut child = child.with_context(|| format!("starting {shown}"))?;
+        let stdout = child.stdout.take().context("its output is a pipe")?;
+        let lines = BufReader::new(stdout).lines();
+        Ok(Self { child, lines })
+    }
+
+    fn line(&mut self) -> anyhow::Result<String> {
+        Ok(self.lines.next().context("it ended without a word")??)
+    }
+
+    fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+        let mut input = self.child.stdin.take().context("its input is a pipe")?;
+        Ok(writeln!(input, "{line}")?)
+    }
+
+    fn report(mut self) -> anyhow::Result<Value> {
+        let line = self.line()?;
+        let report = serde_json::from_str(&line).with_context(|| format!("reading `{line}`"))?;
+        self.child.wait()?;
+        Ok(report)
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A `redis-server` on a Unix socket in a folder of its own.
+struct Redis {
+    folder: TempDir,
+    child: Child,
+}
+
+impl Redis {
+    fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut child = Command::new("redis-server")
+            .args(["--port", "0", "--unixsocket", "redis.sock"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(folder.path())
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting `redis-server`: is Redis installed?")?;
+        let stdout = child.stdout.take().context("its output is a pipe")?;
+        let redis = Self { folder, child };
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let ready = lines.any(|line| line.contains("eady to accept connections"));
+        anyhow::ensure!(ready, "redis-server ended before it was ready");
+        // Nobody reads on, and a full pipe would stop it.
+        thread::spawn(move || lines.for_each(drop));
+        Ok(redis)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
+    }
+
+    fn info(&self, section: &str) -> anyhow::Result<String> {
+        let client = redis::Client::open(format!("redis+unix://{}", self.socket().display()))?;
+        let mut connection = client.get_connection()?;
+        Ok(redis::cmd("INFO").arg(section).query(&mut connection)?)
+    }
+
+    fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        let info = self.info("cpu")?;
+        let of = |name: &str| -> Option<f64> {
+            let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse().ok()
+        };
+        let (user, system) = (of("used_cpu_user:"), of("used_cpu_sys:"));
+        user.zip(system)
+            .map(|(user, system)| user + system)
+            .context("Redis does not say what CPU time it used")
+    }
+
+    /// What was called how often, but for our own questions and what clients say when they connect.
+    fn commands(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        const NOT: [&str; 7] = [
+            "info",
+            "ping",
+            "client",
+            "hello",
+            "select",
+            "command",
+            "psubscribe",
+        ];
+        let info = self.info("commandstats")?;
+        let calls = info.lines().filter_map(|line| {
+            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            let calls = rest.split(',').next()?.parse().ok()?;
+            let is_counted = !NOT.contains(&name.split('|').next()?);
+            is_counted.then(|| (name.to_owned(), calls))
+        });
+        Ok(calls.collect())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
