@@ -13,17 +13,8 @@ impl ActionId {
     /// The id of the `n`-th action of an author who lives no longer than one connection, which counts: it never comes
     /// again, so that nobody has to remember it.
     pub fn counted(n: u64) -> Self {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        let mut rest = n;
-        while rest > 0 || start == digits.len() {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let text = std::str::from_utf8(&digits[start..]).expect("digits are ASCII");
         Self {
-            text: text.into(),
+            text: n.to_string().into(),
             counted: true,
         }
     }
@@ -60,11 +51,9 @@ mod tests {
 
     #[test]
     fn a_counted_id_is_its_number_and_does_not_come_again() {
-        for n in [0, 7, 10, 123, u64::MAX] {
-            let id = ActionId::counted(n);
-            assert_eq!(id.as_str(), n.to_string());
-            assert!(!id.may_come_again());
-        }
+        let id = ActionId::counted(123);
+        assert_eq!(id.as_str(), "123");
+        assert!(!id.may_come_again());
         assert!(ActionId::from("c-1").may_come_again());
     }
 }
