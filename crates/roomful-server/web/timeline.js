@@ -127,10 +127,11 @@ export class Timeline {
     this.#place();
   }
 
-  /** @param {string} id */
+  /** It is stored or given up. @param {string} id */
   dropPending(id) {
     this.#pending.get(id)?.remove();
-    this.#pending.delete(id);
+    // What it has become stands in its place at once, not a frame later.
+    if (this.#pending.delete(id)) this.#drawFresh();
     this.#place();
   }
 
