@@ -204,11 +204,12 @@ impl Socket {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Moment> {
-        let dropped = self.sender.take_dropped_writes();
+        let mut inbound = self.sender.inbound();
+        let (dropped, over) = (inbound.take_lagged(), inbound.is_over());
+        drop(inbound);
         if dropped > 0 {
             return Poll::Ready(Moment::Lagged(dropped));
         }
-        let over = self.sender.inbound().is_over();
         self.layer_first = if over {
             self.last_events > 0
         } else {

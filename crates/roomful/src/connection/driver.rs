@@ -233,19 +233,21 @@ impl Driver {
         news
     }
 
-    /// Somebody sent Close from our side: the consumer hears of it, and the peer has its time to answer.
+    /// Somebody sent Close from our side: the consumer hears of it, and the peer has its time to answer. It also hears of
+    /// writes that were dropped.
     fn notice_close(&mut self) {
         if self.stage != Stage::Open {
             return;
         }
-        let outbox = self.sender.lock();
-        let (sent, lagged) = (outbox.sent_close().cloned(), outbox.has_dropped_writes());
+        let mut outbox = self.sender.lock();
+        let (sent, dropped) = (outbox.sent_close().cloned(), outbox.take_dropped_writes());
         drop(outbox);
+        if dropped > 0 {
+            self.sender.inbound().lag(dropped);
+        }
         if let Some(close) = sent {
             self.sender.inbound().end(close);
             self.enter(Stage::Closing, self.options.close_timeout);
-        } else if lagged {
-            self.sender.inbound().wake();
         }
     }
 

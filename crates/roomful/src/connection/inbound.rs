@@ -15,6 +15,8 @@ const MAX_WAITING: usize = 32;
 #[derive(Default)]
 pub(crate) struct Inbound {
     messages: VecDeque<Message>,
+    /// How many writes were dropped, which the consumer hears of first.
+    lagged: u64,
     /// How the connection ended; comes after the messages.
     closed: Option<Box<Close>>,
     /// The consumer has been told how the connection ended.
@@ -79,7 +81,18 @@ impl Inbound {
         self.wake();
     }
 
-    pub(super) fn wake(&mut self) {
+    /// Writes were dropped because the peer was too slow for them.
+    pub(super) fn lag(&mut self, dropped_writes: u64) {
+        self.lagged += dropped_writes;
+        self.wake();
+    }
+
+    /// How many writes were dropped since this was asked last.
+    pub(crate) fn take_lagged(&mut self) -> u64 {
+        std::mem::take(&mut self.lagged)
+    }
+
+    fn wake(&mut self) {
         self.wake_unless(None);
     }
 

@@ -84,7 +84,7 @@ pub(crate) struct Outbox {
     /// The Close we sent.
     sent_close: Option<Box<Close>>,
     backlog: Backlog,
-    /// How many writes were dropped by [`Overflow::Resync`] since the consumer last heard of it.
+    /// How many writes were dropped by [`Overflow::Resync`] since the driver last asked.
     dropped_writes: u64,
     /// The driver's task, to be woken when something waits for it.
     driver: Option<Waker>,
@@ -224,10 +224,6 @@ impl SocketSender {
         self.lock().poll_room(cx)
     }
 
-    pub(crate) fn take_dropped_writes(&self) -> u64 {
-        self.lock().take_dropped_writes()
-    }
-
     pub(crate) fn close_step(&self, close: &Close) {
         self.lock().close(close);
     }
@@ -271,12 +267,8 @@ impl Outbox {
         self.sent_close.as_deref()
     }
 
-    /// Whether writes were dropped and the consumer has not heard of it.
-    pub(super) fn has_dropped_writes(&self) -> bool {
-        self.dropped_writes > 0
-    }
-
-    fn take_dropped_writes(&mut self) -> u64 {
+    /// How many writes were dropped since this was asked last.
+    pub(super) fn take_dropped_writes(&mut self) -> u64 {
         std::mem::take(&mut self.dropped_writes)
     }
 

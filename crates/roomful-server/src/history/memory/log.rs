@@ -1,6 +1,7 @@
 //! One room's log in memory, and how its messages read now.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -9,7 +10,7 @@ use hashbrown::HashTable;
 
 use super::MemoryOptions;
 use crate::history::{Appended, Entry, EventsPage, HistoryError, RoomSummary, grouped_reactions};
-use crate::protocol::{Action, MessageView, RoomEvent, RoomName};
+use crate::protocol::{Action, EventKind, MessageView, RoomEvent, RoomName};
 use crate::timestamp::Timestamp;
 
 pub(super) struct Log {
@@ -30,14 +31,15 @@ pub(super) struct Log {
 
 struct Kept {
     event: Arc<RoomEvent>,
-    /// How it reads now, where it is a message.
-    now: Option<Now>,
+    /// What became of it, where it is a message and something did: as with few.
+    since: Option<Box<Since>>,
     /// What author and id hash to, where they may come again.
-    key: Option<u64>,
+    key: Option<NonZeroU64>,
 }
 
+/// What became of a message since it was said.
 #[derive(Default)]
-struct Now {
+struct Since {
     /// All edits; the last one has the text as it reads now.
     edits: Vec<u64>,
     deleted: bool,
@@ -75,7 +77,7 @@ impl Log {
             });
         }
         let seq = self.head + 1;
-        let now = self.apply(&entry, seq)?;
+        self.apply(&entry, seq)?;
         match entry.action {
             Action::Say { .. } => self.messages += 1,
             Action::Delete { .. } => self.messages -= 1,
@@ -91,7 +93,7 @@ impl Log {
         self.text_bytes += text_bytes(&event);
         self.kept.push_back(Kept {
             event: Arc::clone(&event),
-            now,
+            since: None,
             key,
         });
         self.head = seq;
@@ -99,7 +101,7 @@ impl Log {
             let kept = &self.kept;
             let key_of = |&seq: &u64| place(kept, self.head, seq).and_then(|place| kept[place].key);
             self.numbers
-                .insert_unique(key, seq, |seq| key_of(seq).unwrap_or_default());
+                .insert_unique(key.get(), seq, |seq| key_of(seq).map_or(0, NonZeroU64::get));
         }
         self.prune(options);
         Ok(Appended {
@@ -108,28 +110,27 @@ impl Log {
         })
     }
 
-    /// Changes how the target reads; nothing where the action is refused. Answers what the event itself is as a message.
-    fn apply(&mut self, entry: &Entry, seq: u64) -> Result<Option<Now>, HistoryError> {
+    /// Changes how the target reads; nothing where the action is refused.
+    fn apply(&mut self, entry: &Entry, seq: u64) -> Result<(), HistoryError> {
         match &entry.action {
             Action::Say { reply_to, .. } => {
                 if reply_to.is_some_and(|target| target == 0 || target > self.head) {
                     return Err(HistoryError::MessageNotFound);
                 }
-                return Ok(Some(Now::default()));
             }
-            Action::Edit { target, .. } => self.own(*target, entry)?.edits.push(seq),
+            Action::Edit { target, .. } => self.own(*target, entry)?.since().edits.push(seq),
             Action::Delete { target } => {
-                let now = self.own(*target, entry)?;
-                now.deleted = true;
-                now.reactions = Vec::new();
-                let edits = std::mem::take(&mut now.edits);
+                let since = self.own(*target, entry)?.since();
+                since.deleted = true;
+                since.reactions = Vec::new();
+                let edits = std::mem::take(&mut since.edits);
                 for seq in edits.into_iter().chain([*target]) {
                     self.wipe(seq);
                 }
             }
             Action::React { target, emoji, on } => {
                 let member = &entry.author.id;
-                let reactions = &mut self.living(*target)?.1.reactions;
+                let reactions = &mut self.living(*target)?.since().reactions;
                 let place = reactions
                     .iter()
                     .position(|(e, m)| e == emoji && m == member);
@@ -141,7 +142,7 @@ impl Log {
             }
             Action::Topic { text } => self.topic = text.to_string(),
         }
-        Ok(None)
+        Ok(())
     }
 
     fn wipe(&mut self, seq: u64) {
@@ -157,18 +158,17 @@ impl Log {
         while self.kept.len() > options.events_per_room.max(1)
             || (self.text_bytes > options.text_bytes_per_room && self.kept.len() > 1)
         {
-            let Some(Kept { event, now, key }) = self.kept.pop_front() else {
+            let Some(kept) = self.kept.pop_front() else {
                 break;
             };
+            self.messages -= u64::from(kept.is_living_message());
+            let Kept { event, since, key } = kept;
             // A message that is gone can no longer be deleted: its text must not live on in edits.
-            if let Some(now) = now {
-                self.messages -= u64::from(!now.deleted);
-                for seq in now.edits {
-                    self.wipe(seq);
-                }
+            for seq in since.map(|since| since.edits).unwrap_or_default() {
+                self.wipe(seq);
             }
             self.text_bytes -= text_bytes(&event);
-            let number = key.map(|key| self.numbers.find_entry(key, |&seq| seq == event.seq));
+            let number = key.map(|key| self.numbers.find_entry(key.get(), |&seq| seq == event.seq));
             if let Some(Ok(number)) = number {
                 number.remove();
             }
@@ -219,9 +219,12 @@ impl Log {
     }
 
     fn view(&self, kept: &Kept) -> Option<MessageView> {
-        let now = kept.now.as_ref()?;
         let event = &kept.event;
-        let edit = now.edits.last().and_then(|&seq| self.event(seq));
+        if event.kind != EventKind::Message {
+            return None;
+        }
+        let since = kept.since.as_deref();
+        let edit = since.and_then(|since| self.event(*since.edits.last()?));
         Some(MessageView {
             seq: event.seq,
             id: Arc::clone(&event.id),
@@ -230,43 +233,41 @@ impl Log {
             text: edit.unwrap_or(event).text.clone().unwrap_or_default(),
             reply_to: event.reply_to,
             edited_at: edit.map(|edit| edit.at),
-            deleted: now.deleted,
-            reactions: grouped_reactions(now.reactions.iter().cloned()),
+            deleted: since.is_some_and(|since| since.deleted),
+            reactions: since.map_or_else(Vec::new, |since| {
+                grouped_reactions(since.reactions.iter().cloned())
+            }),
         })
     }
 
     /// The message `seq`, unless it is deleted.
-    fn living(&mut self, seq: u64) -> Result<(&RoomEvent, &mut Now), HistoryError> {
+    fn living(&mut self, seq: u64) -> Result<&mut Kept, HistoryError> {
         let place = self.place(seq).ok_or(HistoryError::MessageNotFound)?;
-        match &mut self.kept[place] {
-            Kept {
-                event,
-                now: Some(now),
-                ..
-            } if !now.deleted => Ok((&**event, now)),
-            _ => Err(HistoryError::MessageNotFound),
+        let kept = &mut self.kept[place];
+        match kept.is_living_message() {
+            true => Ok(kept),
+            false => Err(HistoryError::MessageNotFound),
         }
     }
 
     /// The message `seq`, where the entry's author may change it.
-    fn own(&mut self, seq: u64, entry: &Entry) -> Result<&mut Now, HistoryError> {
-        let (event, now) = self.living(seq)?;
-        if entry.may_change(&event.from.id) {
-            Ok(now)
-        } else {
-            Err(HistoryError::Forbidden)
+    fn own(&mut self, seq: u64, entry: &Entry) -> Result<&mut Kept, HistoryError> {
+        let kept = self.living(seq)?;
+        match entry.may_change(&kept.event.from.id) {
+            true => Ok(kept),
+            false => Err(HistoryError::Forbidden),
         }
     }
 
-    fn key(&self, author: &str, id: &str) -> u64 {
-        self.hasher.hash_one((author, id))
+    fn key(&self, author: &str, id: &str) -> NonZeroU64 {
+        NonZeroU64::new(self.hasher.hash_one((author, id))).unwrap_or(NonZeroU64::MIN)
     }
 
     /// The event that the same author's same id made before.
-    fn said(&self, key: u64, entry: &Entry) -> Option<&Arc<RoomEvent>> {
+    fn said(&self, key: NonZeroU64, entry: &Entry) -> Option<&Arc<RoomEvent>> {
         let is_it =
             |event: &RoomEvent| event.from.id == entry.author.id && *event.id == *entry.id.as_str();
-        let seq = self.numbers.find(key, |&seq| {
+        let seq = self.numbers.find(key.get(), |&seq| {
             self.event(seq).is_some_and(|event| is_it(event))
         })?;
         self.event(*seq)
@@ -282,6 +283,17 @@ impl Log {
 
     fn event(&self, seq: u64) -> Option<&Arc<RoomEvent>> {
         self.place(seq).map(|place| &self.kept[place].event)
+    }
+}
+
+impl Kept {
+    fn is_living_message(&self) -> bool {
+        let deleted = self.since.as_ref().is_some_and(|since| since.deleted);
+        self.event.kind == EventKind::Message && !deleted
+    }
+
+    fn since(&mut self) -> &mut Since {
+        self.since.get_or_insert_default()
     }
 }
 
