@@ -17,7 +17,7 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
     pub(super) identity: Identity,
-    pub(super) lock: File,
+    pub(super) lock: Lock,
 }
 
 /// How long a connection waits for another process (a backup, a shell) to let go of the file.
@@ -83,11 +83,21 @@ fn resolved(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(directory.join(name))
 }
 
-/// Holds the file for this process. The system lets go of it however the process ends.
+/// The file is this process's for as long as this lives; the system lets go of it however the process ends.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Said and not left to closing the file: a child that is just being started has it open until it runs.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Holds the file for this process.
 ///
 /// The lock is on a file beside the database: SQLite's own locks come and go, and closing any handle of the database
 /// would drop them (POSIX locks belong to the process).
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let beside = with_suffix(path, ".lock");
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -102,7 +112,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     };
     let file = create_private(&beside).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
             path: path.to_owned(),
         }),
