@@ -95,19 +95,21 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "build",
-        what: "the server and examples/echo as users build them, for the steps below",
+        what: "the server, and what else the steps below start",
         needs: &[],
         run: |_| {
-            cargo(&["build", "--release", "--package", "roomful-server"]).run()?;
-            let echo = [
+            // By itself, so that no other package lends it a feature; and without debug assertions, as users have it.
+            let server = [
                 "build",
-                "--release",
+                "--profile",
+                "tested",
                 "--package",
-                "roomful",
-                "--example",
-                "echo",
+                "roomful-server",
             ];
-            cargo(&echo).args(&["--features", "deflate"]).run()
+            cargo(&server).run()?;
+            // With everybody's features: so the tests have compiled it already.
+            let rest = cargo(&["build", "--workspace", "--all-features"]);
+            rest.args(&["--example", "echo", "--bin", "ledger"]).run()
         },
     },
     Step {
@@ -159,13 +161,14 @@ const STEPS: &[Step] = &[
 
 /// The built server, as the tests outside cargo get it.
 fn server() -> Result<std::path::PathBuf> {
-    in_target("release/roomful")
+    in_target("tested/roomful")
 }
 
 /// `bench/ledger` with that server.
 fn ledger() -> Result<Cmd> {
-    let ledger = cargo(&["run", "--release", "--package", "ledger", "--", "--server"]);
-    Ok(ledger.arg(server()?))
+    Ok(cmd(in_target("debug/ledger")?)
+        .arg("--server")
+        .arg(server()?))
 }
 
 /// The step of this name.
