@@ -3,7 +3,7 @@
 Two processes meet in a Redis, near or 2 ms away: two nodes of Roomful without a history, or Django's Daphne twice, with the
 real `channels_redis`. Both serve the same sockets to the same members. In this folder's parent, as a program:
 
-    ROOMFUL_BIN=../target/release/roomful ../target/venv/bin/python -m layer.churn --seconds 10
+    ROOMFUL_BIN=../target/tested/roomful ../target/venv/bin/python -m layer.churn --seconds 10
 
 prints how many messages each kind of layer lost and doubled.
 """
@@ -103,6 +103,22 @@ def start(side, dialect, redis_server):
     return Site(redis_server, dialect)
 
 
+async def start_two(stack, side, dialect, redis_server):
+    """Both processes, at once: Daphne takes its time."""
+
+    async def one():
+        server = await asyncio.to_thread(start, side, dialect, redis_server)
+        stack.callback(server.kill)
+        return server
+
+    # Where one does not start, the other is still ended.
+    servers = await asyncio.gather(one(), one(), return_exceptions=True)
+    for server in servers:
+        if isinstance(server, BaseException):
+            raise server
+    return servers
+
+
 class Member:
     """Somebody who stays, and counts what is heard."""
 
@@ -161,11 +177,7 @@ async def churn(side, dialect, milliseconds, seconds):
     async with contextlib.AsyncExitStack() as stack:
         redis_server = DistantRedis(milliseconds)
         stack.callback(redis_server.stop)
-        servers = []
-        for _ in range(2):
-            servers.append(await asyncio.to_thread(start, side, dialect, redis_server))
-            stack.callback(servers[-1].kill)
-        here, there = servers
+        here, there = servers = await start_two(stack, side, dialect, redis_server)
         sockets = [await stack.enter_async_context(connect(there.socket("stay"), proxy=None)) for _ in range(STAYING)]
         members = [Member(socket) for socket in sockets]
         speaker = await stack.enter_async_context(connect(here.socket("stay"), proxy=None))
@@ -221,11 +233,11 @@ SIDES = ["channels_redis", "Roomful"]
 DISTANCES_MS = [0, 2]
 
 
-async def everything(seconds):
-    """All of it, one after the other."""
+async def everything(seconds, beside=DISTANCES_MS):
+    """All of it, one after the other; what is not ours only at the distances of `beside`."""
     for milliseconds in DISTANCES_MS:
         for dialect in RUST:
-            for side in SIDES:
+            for side in SIDES if milliseconds in beside else SIDES[-1:]:
                 yield await churn(side, dialect, milliseconds, seconds)
     for side in SIDES:
         yield await workers(side, DISTANCES_MS[-1])

@@ -95,19 +95,18 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "build",
-        what: "the server and examples/echo as users build them, for the steps below",
+        what: "the server, and what else the steps below start",
         needs: &[],
         run: |_| {
-            cargo(&["build", "--release", "--package", "roomful-server"]).run()?;
-            let echo = [
-                "build",
-                "--release",
-                "--package",
-                "roomful",
-                "--example",
-                "echo",
-            ];
-            cargo(&echo).args(&["--features", "deflate"]).run()
+            // By itself, so that no other package lends it a feature; and without debug assertions, as users have it.
+            let tested = ["build", "--profile", "tested", "--package"];
+            cargo(&tested).arg("roomful-server").run()?;
+            // Autobahn sends too much for one that is not optimised.
+            let echo = ["roomful", "--example", "echo", "--features", "deflate"];
+            cargo(&tested).args(&echo).run()?;
+            // With everybody's features, the examples' among them: so the tests have compiled what it needs already.
+            let ledger = cargo(&["build", "--workspace", "--all-features"]);
+            ledger.args(&["--bin", "ledger", "--example", "echo"]).run()
         },
     },
     Step {
@@ -159,13 +158,14 @@ const STEPS: &[Step] = &[
 
 /// The built server, as the tests outside cargo get it.
 fn server() -> Result<std::path::PathBuf> {
-    in_target("release/roomful")
+    in_target("tested/roomful")
 }
 
 /// `bench/ledger` with that server.
 fn ledger() -> Result<Cmd> {
-    let ledger = cargo(&["run", "--release", "--package", "ledger", "--", "--server"]);
-    Ok(ledger.arg(server()?))
+    Ok(cmd(in_target("debug/ledger")?)
+        .arg("--server")
+        .arg(server()?))
 }
 
 /// The step of this name.

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use tempfile::TempDir;
+use services::Redis;
 
 use crate::Run;
 use crate::table::Measured;
@@ -141,19 +139,19 @@ fn measure(run: &Run, subject: Subject, load: Load) -> anyhow::Result<Found> {
         hear.line()? == "ready",
         "the process that hears says something else"
     );
-    let (cpu, commands) = (redis.cpu_seconds()?, redis.commands()?);
+    let (cpu, before) = (cpu_seconds(&redis)?, commands(&redis)?);
     let said = Side::start(say)?.report()?;
     let sent = said["sent"].as_u64().unwrap_or(0);
     hear.tell(&sent.to_string())?;
     let heard = hear.report()?;
-    let mut after = redis.commands()?;
+    let mut after = commands(&redis)?;
     for (command, calls) in &mut after {
-        *calls -= commands.get(command).copied().unwrap_or(0);
+        *calls -= before.get(command).copied().unwrap_or(0);
     }
     Ok(Found {
         said,
         heard,
-        redis_cpu: redis.cpu_seconds()? - cpu,
+        redis_cpu: cpu_seconds(&redis)? - cpu,
         commands: after,
     })
 }
@@ -199,82 +197,37 @@ impl Drop for Side {
     }
 }
 
-/// A `redis-server` on a Unix socket in a folder of its own.
-struct Redis {
-    folder: TempDir,
-    child: Child,
+/// The CPU time it has used.
+fn cpu_seconds(redis: &Redis) -> anyhow::Result<f64> {
+    let info: String = redis.ask(redis::cmd("INFO").arg("cpu"))?;
+    let of = |name: &str| -> Option<f64> {
+        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    let (user, system) = (of("used_cpu_user:"), of("used_cpu_sys:"));
+    user.zip(system)
+        .map(|(user, system)| user + system)
+        .context("Redis does not say what CPU time it used")
 }
 
-impl Redis {
-    fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let mut child = Command::new("redis-server")
-            .args(["--port", "0", "--unixsocket", "redis.sock"])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(folder.path())
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting `redis-server`: is Redis installed?")?;
-        let stdout = child.stdout.take().context("its output is a pipe")?;
-        let redis = Self { folder, child };
-        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let ready = lines.any(|line| line.contains("eady to accept connections"));
-        anyhow::ensure!(ready, "redis-server ended before it was ready");
-        // Nobody reads on, and a full pipe would stop it.
-        thread::spawn(move || lines.for_each(drop));
-        Ok(redis)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("redis.sock")
-    }
-
-    fn info(&self, section: &str) -> anyhow::Result<String> {
-        let client = redis::Client::open(format!("redis+unix://{}", self.socket().display()))?;
-        let mut connection = client.get_connection()?;
-        Ok(redis::cmd("INFO").arg(section).query(&mut connection)?)
-    }
-
-    fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let info = self.info("cpu")?;
-        let of = |name: &str| -> Option<f64> {
-            let line = info.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().parse().ok()
-        };
-        let (user, system) = (of("used_cpu_user:"), of("used_cpu_sys:"));
-        user.zip(system)
-            .map(|(user, system)| user + system)
-            .context("Redis does not say what CPU time it used")
-    }
-
-    /// What was called how often, but for our own questions and what clients say when they connect.
-    fn commands(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        const NOT: [&str; 7] = [
-            "info",
-            "ping",
-            "client",
-            "hello",
-            "select",
-            "command",
-            "psubscribe",
-        ];
-        let info = self.info("commandstats")?;
-        let calls = info.lines().filter_map(|line| {
-            let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-            let calls = rest.split(',').next()?.parse().ok()?;
-            let is_counted = !NOT.contains(&name.split('|').next()?);
-            is_counted.then(|| (name.to_owned(), calls))
-        });
-        Ok(calls.collect())
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What was called how often, but for our own questions and what clients say when they connect.
+fn commands(redis: &Redis) -> anyhow::Result<BTreeMap<String, u64>> {
+    const NOT: [&str; 7] = [
+        "info",
+        "ping",
+        "client",
+        "hello",
+        "select",
+        "command",
+        "psubscribe",
+    ];
+    let is_counted = |name: &str| {
+        name.split('|')
+            .next()
+            .is_some_and(|name| !NOT.contains(&name))
+    };
+    Ok(redis
+        .calls()?
+        .filter(|(name, _)| is_counted(name))
+        .collect())
 }

@@ -4,7 +4,7 @@
 //! connections, kills the server with -9 and starts it again on the same file, and at the end compares what the readers
 //! have, what the server has and what was acknowledged.
 //!
-//! - `storm`: that, in its parts: `nodes` (one server, or two on a `redis` and a `postgres`), `speakers`, `readers`, `proxy`,
+//! - `storm`: that, in its parts: `nodes` (one server, or two on one Redis and one PostgreSQL), `speakers`, `readers`, `proxy`,
 //!   `trouble` (kills, Redis away, a full disk, a wrong clock), `verify`, `tell`;
 //! - `burst`: many members come back at once after a restart;
 //! - `slow`: one member of a thousand stops reading;
@@ -22,10 +22,8 @@ mod figures;
 mod list;
 mod nodes;
 mod options;
-mod postgres;
 mod proxy;
 mod readers;
-mod redis;
 mod server;
 mod slow;
 mod speakers;

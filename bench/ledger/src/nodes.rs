@@ -1,15 +1,14 @@
 //! What a storm breaks: one server on a file of its own, or two nodes on one Redis and one PostgreSQL; and the ways to them.
 
 use anyhow::{Context as _, Result};
+use services::{Postgres, Redis};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::options::Options;
-use crate::postgres::Postgres;
 use crate::proxy::Proxy;
-use crate::redis::Redis;
 use crate::server::Server;
 
 /// Nodes of a cluster.
@@ -44,8 +43,8 @@ impl Nodes {
         let (mut redis, mut postgres) = (None, None);
         let mut servers = match options.cluster {
             true => {
-                let layer = redis.insert(Redis::start(folder.path()).await?).url();
-                let history = postgres.insert(Postgres::start()?).url();
+                let layer = redis.insert(Redis::start()?).url();
+                let history = postgres.insert(Postgres::start()?).database()?;
                 (0..NODES)
                     .map(|n| Server::node(&options.server, n, &history, &layer, folder.path()))
                     .collect::<Result<Vec<_>>>()?

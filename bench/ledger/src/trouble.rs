@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use services::Redis;
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
@@ -11,7 +12,6 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::nodes::Nodes;
 use crate::options::Options;
-use crate::redis::Redis;
 use crate::server::Server;
 
 /// Refusals that show that the server has noticed how full its disk is.
@@ -74,9 +74,9 @@ pub(crate) async fn take_redis_away(
 ) -> Result<usize> {
     reached(book, options.messages / 4).await;
     let mut redis = redis.lock().await;
-    redis.kill().await?;
+    redis.kill()?;
     let meanwhile = serve_on(book, options.redis_away).await?;
-    redis.start_again().await?;
+    redis.start_again()?;
     Ok(meanwhile)
 }
 

@@ -28,6 +28,9 @@ use crate::protocol::{ErrorCode, Limits, RoomName};
 use crate::room::RoomConsumer;
 use crate::status::{Access, Board, StatusConsumer};
 
+/// What a room's WebSockets are under: `/room/{room}/`, `/ws/{room}/`.
+const ROOMS: [&str; 2] = ["room", "ws"];
+
 /// Runs the server. Returns when it was told to stop and everybody is gone.
 ///
 /// # Errors
@@ -162,7 +165,10 @@ pub fn application(
         .into_service(&layer)
         .max_message_bytes(4096);
     let sockets = UrlRouter::new()
-        .re_path(r"(?:room|ws)/(?P<room>[^/]+)/$", consumer)
+        .re_path(
+            &format!("(?:{})/(?P<room>[^/]+)/$", ROOMS.join("|")),
+            consumer,
+        )
         .re_path(r"status/$", status);
     let metrics = Metrics::new(chat.clone(), config, connections);
     let pages = crate::http::router(chat.clone(), Pages::new(config), metrics);
@@ -199,11 +205,9 @@ pub fn application(
 /// The room whose WebSockets are at this path, as [`application`] routes them.
 fn room_at(path: &str) -> Option<RoomName> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
-    let path = path.trim_start_matches('/');
-    let rest = path
-        .strip_prefix("room/")
-        .or_else(|| path.strip_prefix("ws/"))?;
-    RoomName::parse(rest.strip_suffix('/')?).ok()
+    let (root, rest) = path.trim_start_matches('/').split_once('/')?;
+    let room = rest.strip_suffix('/').filter(|_| ROOMS.contains(&root))?;
+    RoomName::parse(room).ok()
 }
 
 fn open_history(config: &Config) -> anyhow::Result<History> {

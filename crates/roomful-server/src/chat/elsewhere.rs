@@ -1,5 +1,6 @@
 //! What other nodes and other programs say: in a room that is open here, and about who is where.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -211,7 +212,8 @@ fn unnumbered(room: &RoomName, id: Option<Arc<str>>, from: Member, text: ByteStr
     }
 }
 
-/// Hears what is said in a room's group, as long as the room is open.
+/// Hears what is said in a room's group, as long as the room is open and the server is not told to stop, which waits until
+/// this has left the group.
 async fn listen(
     chat: Chat,
     node: Node,
@@ -219,12 +221,19 @@ async fn listen(
     group: roomful::layer::GroupName,
     entered: oneshot::Sender<()>,
 ) {
-    let mut inbox: Inbox = node.join_when_possible(&group).await;
+    // Dropped after the inbox, however this ends.
+    let mut stopping = chat.stopping();
+    let mut stop = pin!(stopped(&mut stopping));
+    let mut inbox: Inbox = tokio::select! {
+        inbox = node.join_when_possible(&group) => inbox,
+        () = &mut stop => return,
+    };
     let _ = entered.send(());
     let mut under_way = FuturesOrdered::new();
     loop {
         let event = tokio::select! {
             biased;
+            () = &mut stop => break,
             Some(()) = under_way.next() => continue,
             event = inbox.receive(), if under_way.len() < AT_ONCE => event,
         };
@@ -241,4 +250,7 @@ async fn listen(
             },
         }
     }
+    drop(inbox);
+    // The store takes what was heard before it is closed.
+    while under_way.next().await.is_some() {}
 }

@@ -346,7 +346,8 @@ impl Chat {
         self.inner.stopping.subscribe()
     }
 
-    /// Tells everybody that the server stops, waits until they are gone, and finishes all writes.
+    /// Tells everybody that the server stops, waits until they are gone, and finishes all writes. A node among others then
+    /// leaves their groups.
     pub async fn stop(&self) {
         self.inner.is_stopping.store(true, Ordering::Release);
         self.inner.stopping.send_replace(true);
@@ -354,6 +355,7 @@ impl Chat {
         self.inner.history.close().await;
         if let Some(node) = &self.inner.node {
             node.flush().await;
+            node.settled().await;
         }
     }
 }

@@ -183,7 +183,7 @@ impl Metrics {
             ),
             (
                 "roomful_layer_dropped_total",
-                "Events that did not reach a channel because it was full.",
+                "Events that did not reach a channel because it was full: one of this process, or another process's queue that this one sent to.",
                 layer.dropped,
             ),
             (

@@ -233,6 +233,13 @@ impl Node {
         let _ = tokio::time::timeout(LAST_WORDS, flushing).await;
     }
 
+    /// Waits until the layer knows which groups this node has left: else others go on filling a queue that nobody reads.
+    pub async fn settled(&self) {
+        if let Err(error) = self.inner.layer.settled().await {
+            tracing::debug!(%error, "the channel layer takes this node for a member of its groups until they expire");
+        }
+    }
+
     /// Opens an inbox that gets what is sent to a group.
     ///
     /// # Errors

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use services::Postgres;
 
-use crate::support::{Cable, Node, Postgres, V1, soon};
+use crate::support::{Cable, Node, V1, soon};
 
 /// Two nodes on one database, and the ends of the layer between them; the third end is another program's.
 struct Cluster {
@@ -20,8 +21,8 @@ impl Cluster {
     }
 
     fn with_lease(lease: Duration) -> Self {
-        let (postgres, cables) = (Postgres::shared(), Cable::ends());
-        let url = postgres.database();
+        let (postgres, cables) = (Postgres::shared().unwrap(), Cable::ends());
+        let url = postgres.database().unwrap();
         let [one, two, _] = &cables;
         Self {
             nodes: [one, two].map(|cable| Node::with_lease(&url, cable, lease)),

@@ -12,6 +12,8 @@ mod metrics;
 mod modes;
 mod nodes;
 mod plain;
+#[cfg(feature = "redis-tests")]
+mod seats;
 mod status;
 mod stop;
 mod support;

@@ -69,7 +69,7 @@ test("after the server was away the page goes on by itself", async () => {
   await server.stop("SIGKILL");
   await page.locator("#state[data-phase=offline]").waitFor();
   await server.start();
-  await page.locator("#state[data-phase=live]").waitFor({ timeout: 60_000 });
+  await page.locator("#state[data-phase=live]").waitFor();
   await server.end();
 });
 

@@ -16,6 +16,9 @@ const ARGUMENTS = [
   "--disable-features=LocalNetworkAccessChecks",
 ];
 
+/** What happens at all happens within this time, also on a machine that is busy with other things. */
+const DEADLINE_MS = 60_000;
+
 /** Things the network does, which a page cannot keep out of the console. */
 const EXPECTED = [/Failed to load resource/, /WebSocket connection to .* failed/, /net::ERR_/];
 
@@ -38,7 +41,7 @@ export class Browser {
    */
   async visit(url, { name, ...options } = {}) {
     const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB", ...options });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(DEADLINE_MS);
     this.#contexts.push(context);
     if (name !== undefined) await context.addInitScript((kept) => localStorage.setItem("roomful:name", kept), name);
     return this.tab(context, url);

@@ -8,7 +8,8 @@ pub struct Counters {
     pub published: u64,
     /// Messages taken from there that could be read.
     pub received: u64,
-    /// Events that did not reach a channel because it was full, here or on the way.
+    /// Events that did not reach a channel because it was full: one of this process, or where the backend keeps queues for
+    /// others, one that this process sent to.
     pub dropped: u64,
     /// Events that had waited for too long.
     pub expired: u64,

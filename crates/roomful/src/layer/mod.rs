@@ -162,6 +162,18 @@ impl ChannelLayer {
         self.backend.flush().await
     }
 
+    /// Waits until it is known wherever the backend keeps it which groups this process is in by now: an inbox that is
+    /// dropped leaves its groups, and nobody waits for that.
+    ///
+    /// For a process that is about to end: whoever sends to a group goes on sending to those that ended without this,
+    /// until the group expiry.
+    ///
+    /// # Errors
+    /// [`LayerError::Unavailable`] where the backend cannot be reached.
+    pub async fn settled(&self) -> Result<(), LayerError> {
+        self.backend.settled().await
+    }
+
     /// What happened so far in this process; reading it locks nothing. What a backend does not count is zero.
     pub fn counters(&self) -> Counters {
         self.backend.counters()
@@ -232,6 +244,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Forgets all events and groups.
     fn flush(&self) -> BoxFuture<'_, Result<(), LayerError>>;
+
+    /// Waits until it is known everywhere which groups this process is in. Where groups are the process's own there is
+    /// nothing to wait for.
+    fn settled(&self) -> BoxFuture<'_, Result<(), LayerError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Whether what carries events between processes can be reached, as far as is known. Must not block.
     fn is_up(&self) -> bool {

@@ -26,7 +26,7 @@ struct Fixture {
     clock: HandClock,
     _directory: Option<TempDir>,
     #[cfg(feature = "postgres-tests")]
-    _server: Option<Arc<crate::support::Postgres>>,
+    _server: Option<Arc<services::Postgres>>,
 }
 
 impl Fixture {
@@ -66,14 +66,14 @@ impl Fixture {
 
     #[cfg(feature = "postgres-tests")]
     fn postgres(keep: Option<u64>) -> Self {
-        let (server, clock) = (crate::support::Postgres::shared(), HandClock::default());
+        let (server, clock) = (services::Postgres::shared().unwrap(), HandClock::default());
         let mut options = PostgresOptions {
             clock: clock.clock(),
             ..PostgresOptions::default()
         };
         options.retention.events_per_room = keep;
         Self {
-            history: History::open_postgres(&server.database(), options).unwrap(),
+            history: History::open_postgres(&server.database().unwrap(), options).unwrap(),
             clock,
             _directory: None,
             _server: Some(server),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use roomful_server::history::{History, HistoryError, OpenError, PostgresOptions};
+use services::Postgres;
 
 use super::{Voice, messages, room, say, until};
-use crate::support::Postgres;
 
 fn open(url: &str) -> History {
     History::open_postgres(url, PostgresOptions::default()).unwrap()
@@ -13,8 +13,8 @@ fn open(url: &str) -> History {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_start_together_share_one_name_and_one_numbering() {
-    let server = Postgres::shared();
-    let url = server.database();
+    let server = Postgres::shared().unwrap();
+    let url = server.database().unwrap();
     let opening = [(); 4].map(|()| {
         let url = url.clone();
         tokio::task::spawn_blocking(move || open(&url))
@@ -49,8 +49,8 @@ async fn nodes_that_start_together_share_one_name_and_one_numbering() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_that_open_many_new_rooms_in_opposite_orders_do_not_block_each_other() {
-    let server = Postgres::shared();
-    let url = server.database();
+    let server = Postgres::shared().unwrap();
+    let url = server.database().unwrap();
     let nodes = [open(&url), open(&url)];
 
     let sayings = (0..200).flat_map(|n| {
@@ -74,12 +74,12 @@ async fn two_nodes_that_open_many_new_rooms_in_opposite_orders_do_not_block_each
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_saying_is_refused_as_retryable_and_then_goes_on() {
-    let server = Postgres::new();
-    let history = open(&server.database());
+    let server = Postgres::start().unwrap();
+    let history = open(&server.database().unwrap());
     let ana = Voice::of(&history, "ana");
     assert_eq!(ana.says("a", "before").await, 1);
 
-    server.stop();
+    server.stop().unwrap();
     let refused = ana.does("b", say("meanwhile")).await.unwrap_err();
     assert!(
         matches!(refused, HistoryError::Unavailable { .. }),
@@ -89,7 +89,7 @@ async fn while_the_database_is_away_saying_is_refused_as_retryable_and_then_goes
     history.ready().await.unwrap_err();
     history.head(&room("hall")).await.unwrap_err();
 
-    server.start();
+    server.start_again().unwrap();
     until("the history is ready again", async || {
         history.ready().await.is_ok()
     })
@@ -100,13 +100,13 @@ async fn while_the_database_is_away_saying_is_refused_as_retryable_and_then_goes
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_was_restarted_in_between_is_not_noticed() {
-    let server = Postgres::new();
-    let history = open(&server.database());
+    let server = Postgres::start().unwrap();
+    let history = open(&server.database().unwrap());
     let ana = Voice::of(&history, "ana");
     ana.says("a", "before").await;
 
-    server.stop();
-    server.start();
+    server.stop().unwrap();
+    server.start_again().unwrap();
 
     assert_eq!(ana.says("b", "after").await, 2);
     assert_eq!(messages(&history).await.len(), 2);
@@ -114,10 +114,11 @@ async fn a_database_that_was_restarted_in_between_is_not_noticed() {
 
 #[test]
 fn what_cannot_be_opened_is_told_without_its_password() {
-    let server = Postgres::shared();
-    let url = server.database();
+    let server = Postgres::shared().unwrap();
+    let url = server.database().unwrap();
     drop(open(&url));
-    server.psql(&url, "INSERT INTO roomful.migrations (version) VALUES (99)");
+    let newer = "INSERT INTO roomful.migrations (version) VALUES (99)";
+    server.psql(&url, newer).unwrap();
 
     let newer = History::open_postgres(&url, PostgresOptions::default()).unwrap_err();
     assert!(
@@ -139,14 +140,14 @@ fn what_cannot_be_opened_is_told_without_its_password() {
 
 #[test]
 fn looking_at_a_database_changes_nothing() {
-    let server = Postgres::shared();
-    let url = server.database();
+    let server = Postgres::shared().unwrap();
+    let url = server.database().unwrap();
 
     let before = History::look_at_postgres(&url).unwrap();
 
     assert!(before.contains("will be made"), "{before}");
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'roomful'";
-    assert_eq!(server.psql(&url, schemas), "0");
+    assert_eq!(server.psql(&url, schemas).unwrap(), "0");
     drop(open(&url));
     assert_eq!(History::look_at_postgres(&url).unwrap(), "is reached");
 }

@@ -3,8 +3,6 @@
 mod api;
 mod layer;
 mod node;
-#[cfg(feature = "postgres-tests")]
-mod postgres;
 mod raw;
 mod server;
 mod socket;
@@ -17,8 +15,6 @@ use std::time::Duration;
 pub(crate) use api::{Api, json_of};
 pub(crate) use layer::Cable;
 pub(crate) use node::Node;
-#[cfg(feature = "postgres-tests")]
-pub(crate) use postgres::Postgres;
 pub(crate) use raw::{Answer, Raw, exchange};
 pub(crate) use server::Server;
 pub(crate) use socket::Socket;

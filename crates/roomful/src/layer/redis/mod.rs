@@ -201,6 +201,10 @@ impl Backend for Redis {
         self.inner.dialect.flush()
     }
 
+    fn settled(&self) -> BoxFuture<'_, Result<(), LayerError>> {
+        self.inner.dialect.settled()
+    }
+
     fn is_up(&self) -> bool {
         self.inner.shared.links.iter().all(|link| link.is_up())
     }

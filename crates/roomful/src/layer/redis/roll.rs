@@ -38,6 +38,16 @@ enum Known {
 }
 
 type Waiter = oneshot::Sender<Result<(), String>>;
+type Answer = oneshot::Receiver<Result<(), String>>;
+
+impl<K> State<K> {
+    /// Hears how the next round ends.
+    fn next_round(&mut self) -> Answer {
+        let (waiter, answer) = oneshot::channel();
+        self.waiting.push(waiter);
+        answer
+    }
+}
 
 /// What is to be set right, for [`Roll::done`] afterwards.
 pub(super) struct Round<K> {
@@ -74,10 +84,25 @@ impl<K: Clone + Eq + Hash> Roll<K> {
                 return Ok(());
             }
             state.changed.insert(key.clone());
-            let (waiter, answer) = oneshot::channel();
-            state.waiting.push(waiter);
-            answer
+            state.next_round()
         };
+        self.told(answer).await
+    }
+
+    /// Waits until Redis knows what it should of every key.
+    async fn all_settled(&self) -> Result<(), LayerError> {
+        let answer = {
+            let mut state = self.lock();
+            let State { known, changed, .. } = &mut *state;
+            // What a round could not tell waits for Redis to be back, and nothing but that; now it is asked for.
+            let open = known.iter().filter(|(_, known)| **known != Known::Sure);
+            changed.extend(open.map(|(key, _)| key.clone()));
+            state.next_round()
+        };
+        self.told(answer).await
+    }
+
+    async fn told(&self, answer: Answer) -> Result<(), LayerError> {
         self.wake.notify_one();
         match answer.await {
             Ok(result) => result.map_err(unavailable),
@@ -169,6 +194,14 @@ impl<K: Clone + Eq + Hash> Roll<K> {
     }
 }
 
+/// Waits until Redis knows what it should on every shard.
+pub(super) async fn all_settled<K: Clone + Eq + Hash>(rolls: &[Roll<K>]) -> Result<(), LayerError> {
+    for roll in rolls {
+        roll.all_settled().await?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,5 +283,27 @@ mod tests {
         });
         assert!(settled.is_ok());
         assert!(roll.settled(&1).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_everything_is_over_when_what_failed_before_is_told_too() {
+        let roll = Roll::default();
+        roll.changed(&1);
+        let enter = round(&roll, &[1]).unwrap();
+        roll.done(enter, &Ok(()));
+        roll.changed(&1);
+        let leave = round(&roll, &[]).unwrap();
+        roll.done(leave, &Err("away".into()));
+
+        let (settled, told) = tokio::join!(roll.all_settled(), async {
+            let round = roll.round(|_| false).await;
+            let told = round.leave.clone();
+            roll.done(round, &Ok(()));
+            told
+        });
+
+        assert!(settled.is_ok());
+        assert_eq!(told, [1]);
+        assert!(!roll.may_know(&1));
     }
 }

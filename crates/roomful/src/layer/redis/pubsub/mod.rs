@@ -22,7 +22,7 @@ use super::Shared;
 use super::counters::Counts;
 use super::link::unavailable;
 use super::options::RedisOptions;
-use super::roll::Roll;
+use super::roll::{Roll, all_settled};
 use super::wire::{Codec, shard_of};
 use crate::event::Event;
 use crate::layer::local::{Joined, Left, Switchboard, Watch};
@@ -247,5 +247,9 @@ impl Backend for Arc<PubSub> {
             self.shared.switchboard.flush();
             Ok(())
         })
+    }
+
+    fn settled(&self) -> BoxFuture<'_, Result<(), LayerError>> {
+        Box::pin(all_settled(&self.rolls))
     }
 }

@@ -30,7 +30,7 @@ use self::names::Names;
 use super::Shared;
 use super::link::Link;
 use super::options::RedisOptions;
-use super::roll::Roll;
+use super::roll::{Roll, all_settled};
 use super::wire::{Clock, Codec, shard_of};
 use crate::event::Event;
 use crate::layer::local::{Joined, Left, Switchboard, Watch};
@@ -214,5 +214,9 @@ impl Backend for Arc<Queue> {
 
     fn flush(&self) -> BoxFuture<'_, Result<(), LayerError>> {
         Box::pin(self.forget_everything())
+    }
+
+    fn settled(&self) -> BoxFuture<'_, Result<(), LayerError>> {
+        Box::pin(all_settled(&self.rolls))
     }
 }
