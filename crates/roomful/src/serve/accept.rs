@@ -261,12 +261,13 @@ fn start(home: Option<Home>, connection: impl Future<Output = ()> + Send + 'stat
     }
 }
 
-/// Errors of one connection that was gone before it was accepted.
+/// A connection that was gone before it was accepted, or a signal that came between: the next one may be good.
 fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
     )
 }
