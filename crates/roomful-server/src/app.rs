@@ -71,6 +71,7 @@ impl App {
         let server = Server::bind(config.listen.as_str(), threads)
             .with_context(|| format!("cannot listen on {}", config.listen))?
             .limits(http_limits(config))
+            .direct_handshakes()
             // A room's connections live together, by whichever path they came.
             .home_by_path(|shards, path| Some(shards.home(&room_at(path)?)));
         let shards = server.shards().clone();

@@ -10,7 +10,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::connection::{SocketSender, Transport};
+use crate::connection::{SocketSender, Switch};
 use crate::layer::{ChannelLayer, ChannelName, GroupName, Inbox, Lane, Open};
 use crate::scope::MissingParam;
 use crate::{Close, CloseCode, Error, Event, Message, Result, Scope};
@@ -41,7 +41,7 @@ const LAST_EVENTS: u8 = 100;
 /// What a consumer still owes the client that asked for a WebSocket.
 pub(crate) struct Handshake {
     pub(crate) decision: oneshot::Sender<Decision>,
-    pub(crate) upgrade: hyper::upgrade::OnUpgrade,
+    pub(crate) switch: Switch,
 }
 
 /// The answer to a handshake.
@@ -133,8 +133,7 @@ impl Socket {
             .decision
             .send(Decision::Accept(accept))
             .map_err(|_| gone())?;
-        let upgraded = handshake.upgrade.await.map_err(|_| gone())?;
-        let transport = Transport::new(upgraded).map_err(|_| gone())?;
+        let transport = handshake.switch.transport().await.map_err(|_| gone())?;
         self.scope.compact();
         self.sender.open(transport);
         self.accepted = true;

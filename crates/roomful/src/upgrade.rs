@@ -18,8 +18,8 @@ use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
-use crate::connection::{Driver, Options, SocketSender};
-use crate::serve::{Home, Place, Shards};
+use crate::connection::{Driver, Options, SocketSender, Switch};
+use crate::serve::{Home, Landing, Place, Shards};
 use crate::socket::{Decision, Handshake, SeatLane};
 use crate::ws::{Decoder, Encoder, Role, handshake};
 use crate::{ChannelLayer, Close, CloseCode, Deny, Scope, Socket, UrlParams};
@@ -75,7 +75,11 @@ where
     let home = Home::of(&parts);
     parts.extensions.remove::<Shards>();
     parts.extensions.remove::<Home>();
-    let place = parts.extensions.remove::<Place>();
+    let landing = parts.extensions.remove::<Landing>();
+    let (place, promise) = landing
+        .map(|landing| (landing.place, landing.promise))
+        .unzip();
+    let switch = Switch::new(promise.flatten(), upgrade);
     let scope = Scope::new(parts, params);
 
     let decoder = Decoder::new(Role::Server, endpoint.options.max_message_bytes);
@@ -100,7 +104,7 @@ where
         sender.clone(),
         endpoint.layer,
         Some(endpoint.lane),
-        Handshake { decision, upgrade },
+        Handshake { decision, switch },
     );
     let span = tracing::debug_span!(
         "websocket",
@@ -256,10 +260,10 @@ pub(crate) fn measure(endpoint: Endpoint) -> (usize, Socket, Client) {
     let mut request = Request::new(());
     let (decision, _) = oneshot::channel();
     let (_, waiting) = oneshot::channel();
-    let upgrade = hyper::upgrade::on(&mut request);
+    let switch = Switch::new(None, hyper::upgrade::on(&mut request));
     let sender = SocketSender::new(endpoint.options.backlog, Encoder::PLAIN);
     let scope = Scope::new(request.into_parts().0, UrlParams::default());
-    let handshake = Handshake { decision, upgrade };
+    let handshake = Handshake { decision, switch };
     let driver = Driver::new(
         sender.clone(),
         endpoint.options,

@@ -9,12 +9,14 @@ mod accepted;
 mod driver;
 mod inbound;
 mod outbox;
+mod switch;
 mod transport;
 
-pub(crate) use accepted::Accepted;
+pub(crate) use accepted::{Accepted, HttpStream};
 pub(crate) use driver::Driver;
 pub(crate) use outbox::Outbox;
 pub use outbox::{Backlog, Overflow, SocketSender};
+pub(crate) use switch::{Promise, Promised, Switch, Switched};
 pub(crate) use transport::Transport;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::accepted::Accepted;
+use super::accepted::{Accepted, HttpStream};
 
 /// An upgraded connection and what was already read of it.
 pub(crate) struct Transport {
@@ -35,11 +35,8 @@ pub(crate) enum Writer {
 impl Transport {
     /// Takes the bare socket back from hyper where there is one. Must run on the runtime that will drive it.
     pub(crate) fn new(upgraded: Upgraded) -> io::Result<Self> {
-        let upgraded = match upgraded.downcast::<Accepted>() {
-            Ok(parts) => {
-                let (stream, first_bytes) = parts.io.into_parts(parts.read_buf)?;
-                return Ok(Self::tcp(stream, first_bytes));
-            }
+        let upgraded = match upgraded.downcast::<HttpStream>() {
+            Ok(parts) => return Self::accepted(parts.io.into_accepted(parts.read_buf)),
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "axum-serve")]
@@ -61,6 +58,12 @@ impl Transport {
                 })
             }
         }
+    }
+
+    /// A socket of our own server. Must run on the runtime that will drive it.
+    pub(super) fn accepted(accepted: Accepted) -> io::Result<Self> {
+        let (stream, first_bytes) = accepted.into_parts()?;
+        Ok(Self::tcp(stream, first_bytes))
     }
 
     /// A socket that somebody else's server accepted.

@@ -54,7 +54,7 @@ struct Shared {
     left: Notify,
 }
 
-/// A connection's place. It comes with each request, and is kept by the task of a WebSocket that comes of it.
+/// A connection's place, kept by the task of a WebSocket that comes of it.
 #[derive(Clone)]
 pub(crate) struct Place {
     inner: Arc<Inner>,
@@ -95,7 +95,7 @@ impl Connections {
         }
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.shared.counters.open() < self.shared.limits.max_connections
     }
 

@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
 use tokio::runtime::Handle;
 
+use super::Landing;
 use crate::audience::{Audience, Flusher};
 
 /// The event loops of a [`Server`](super::Server), kept in every request's extensions. A consumer's socket is where it belongs
@@ -27,8 +29,14 @@ struct Inner {
 pub(super) type ByPath = dyn Fn(&Shards, &str) -> Option<Home> + Send + Sync;
 
 /// The event loop where a connection shall live. Put into a request's extensions it overrides the choice by path.
-#[derive(Clone, Debug)]
-pub struct Home(Flusher);
+#[derive(Clone)]
+pub struct Home {
+    flusher: Flusher,
+    arriving: Arc<Mutex<Arriving>>,
+}
+
+/// Guarded: tasks from other event loops that this one has not seen yet. As many at most as there are connections.
+type Arriving = Vec<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 impl Shards {
     pub(super) fn new(handles: impl Iterator<Item = Handle>) -> Self {
@@ -59,7 +67,7 @@ impl Shards {
     }
 
     /// The home of the WebSockets at this path, as [`home_by_path`](super::Server::home_by_path) says.
-    fn home_at(&self, path: &str) -> Home {
+    pub(super) fn home_at(&self, path: &str) -> Home {
         let chosen = self
             .inner
             .by_path
@@ -96,7 +104,10 @@ impl std::fmt::Debug for Shards {
 impl From<Handle> for Home {
     /// A home in a runtime that is no [`Server`](super::Server)'s.
     fn from(handle: Handle) -> Self {
-        Self(Flusher::new(handle))
+        Self {
+            flusher: Flusher::new(handle),
+            arriving: Arc::default(),
+        }
     }
 }
 
@@ -104,26 +115,21 @@ impl Home {
     /// The home of a request's connection: what a layer chose, or that of its path; none outside of a
     /// [`Server`](super::Server).
     pub(crate) fn of(request: &http::request::Parts) -> Option<Self> {
-        let chosen = request.extensions.get::<Self>().cloned();
-        chosen.or_else(|| {
-            Some(
-                request
-                    .extensions
-                    .get::<Shards>()?
-                    .home_at(request.uri.path()),
-            )
-        })
+        let known = &request.extensions;
+        let found = || known.get::<Landing>()?.home.clone();
+        let by_path = || Some(known.get::<Shards>()?.home_at(request.uri.path()));
+        known.get::<Self>().cloned().or_else(found).or_else(by_path)
     }
 
     /// The runtime, for a task that belongs to the same key.
     pub fn handle(&self) -> &Handle {
-        self.0.home()
+        self.flusher.home()
     }
 
     /// An empty [`Audience`] of members that live here. All audiences of a home share one flush a turn: their writes go
     /// out together, in one system call where the system can do that.
     pub fn audience(&self) -> Audience {
-        Audience::of(self.0.clone())
+        Audience::of(self.flusher.clone())
     }
 
     /// Whether this runs there.
@@ -131,9 +137,36 @@ impl Home {
         Handle::try_current().is_ok_and(|current| current.id() == self.handle().id())
     }
 
+    /// Starts a task there. Of those that come from elsewhere only the first wakes the event loop, which finds the others
+    /// with it: a wake-up costs a system call.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.handle().spawn(task));
+        if self.is_here() {
+            drop(tokio::spawn(task));
+            return;
+        }
+        let mut arriving = lock(&self.arriving);
+        arriving.push(Box::pin(task));
+        if arriving.len() == 1 {
+            drop(arriving);
+            let arriving = Arc::clone(&self.arriving);
+            drop(self.handle().spawn(async move {
+                let tasks = std::mem::take(&mut *lock(&arriving));
+                for task in tasks {
+                    drop(tokio::spawn(task));
+                }
+            }));
+        }
     }
+}
+
+impl std::fmt::Debug for Home {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Home").field(self.handle()).finish()
+    }
+}
+
+fn lock(arriving: &Mutex<Arriving>) -> MutexGuard<'_, Arriving> {
+    arriving.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! One HTTP/1.1 connection: deadlines for heads and idleness, and the checks of RFC 9112 that hyper leaves to its user.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -15,29 +14,29 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 use tower::{Service, ServiceExt as _};
 
-use super::Shards;
 use super::accept::{Arrival, Serving};
-use super::count::Place;
-use crate::connection::Accepted;
-use crate::scope::{PeerAddr, asks_for_websocket};
+use super::handshake::Begun;
+use crate::connection::{HttpStream, Switched};
+use crate::scope::asks_for_websocket;
 
 /// What one connection's requests have in common.
 struct Connection {
-    peer: SocketAddr,
-    place: Place,
-    shards: Option<Shards>,
+    arrival: Arrival,
+    /// The first request, if the service has it already.
+    begun: Mutex<Option<Begun>>,
     /// When the next head must be complete; `None` while a request is being answered.
     head_until: Mutex<Option<Instant>>,
 }
 
-/// Serves the requests of one connection.
+/// Serves the requests of one connection, the first of which may have begun.
 #[expect(
     clippy::manual_async_fn,
     reason = "an async fn would keep what it is given twice"
 )]
 pub(super) fn serve<S>(
-    accepted: Accepted,
+    stream: HttpStream,
     arrival: Arrival,
+    begun: Option<Begun>,
     serving: Serving<S>,
 ) -> impl Future<Output = ()> + Send
 where
@@ -46,18 +45,14 @@ where
     S::Future: Send,
 {
     async move {
-        let limits = Arc::clone(arrival.place.limits());
+        let limits = Arc::clone(arrival.limits());
         let Serving {
-            service,
-            shards,
-            mut stop,
-            ..
+            service, mut stop, ..
         } = serving;
         let connection = Arc::new(Connection {
-            peer: arrival.peer,
-            place: arrival.place,
-            shards,
             head_until: Mutex::new(Some(arrival.head_until)),
+            begun: Mutex::new(begun),
+            arrival,
         });
         let guard = Guard {
             service,
@@ -67,10 +62,8 @@ where
         builder
             .max_headers(limits.max_headers)
             .max_buf_size(limits.max_head_bytes.max(8192));
-        let http = builder.serve_connection(
-            accepted,
-            hyper_util::service::TowerToHyperService::new(guard),
-        );
+        let http =
+            builder.serve_connection(stream, hyper_util::service::TowerToHyperService::new(guard));
         let mut http = pin!(http.with_upgrades());
         let mut stopping = false;
         loop {
@@ -98,18 +91,16 @@ where
 
 impl Connection {
     fn head_until(&self) -> Option<Instant> {
-        *self
-            .head_until
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        *lock(&self.head_until)
     }
 
     fn set_head_until(&self, to: Option<Instant>) {
-        *self
-            .head_until
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = to;
+        *lock(&self.head_until) = to;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone)]
@@ -132,40 +123,31 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let Self {
             service,
             connection,
         } = self.clone();
         connection.set_head_until(None);
         Box::pin(async move {
-            let response = match malformed(&request) {
-                Some(sentence) => {
-                    let mut response =
-                        (StatusCode::BAD_REQUEST, format!("{sentence}\n")).into_response();
-                    // What follows on such a connection may not be what it seems (RFC 9112, section 11.2).
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                    response
-                }
-                None => {
-                    let upgrading = asks_for_websocket(request.headers());
-                    let mut request = request.map(Body::new);
-                    let extensions = request.extensions_mut();
-                    extensions.insert(PeerAddr(connection.peer));
-                    extensions.insert(connection.place.clone());
-                    if let Some(shards) = &connection.shards {
-                        extensions.insert(shards.clone());
-                    }
-                    let mut response = service.oneshot(request).await.into_response();
-                    if upgrading && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                        // A client that did not wait for the answer has sent frames behind its request: no HTTP.
-                        response
-                            .headers_mut()
-                            .insert(CONNECTION, HeaderValue::from_static("close"));
-                    }
-                    response
+            let begun = lock(&connection.begun).take();
+            let response = if let Some(begun) = begun {
+                let upgrade = hyper::upgrade::on(&mut request);
+                let response = begun.answer.await;
+                // Nobody waits for it where the answer is another one than 101.
+                let _ = begun.promised.send(Switched::Hyper(upgrade));
+                refused_closes(response)
+            } else if let Some(sentence) = malformed(&request) {
+                // What follows on such a connection may not be what it seems (RFC 9112, section 11.2).
+                closing((StatusCode::BAD_REQUEST, format!("{sentence}\n")).into_response())
+            } else {
+                let upgrading = asks_for_websocket(request.headers());
+                let mut request = request.map(Body::new);
+                connection.arrival.attach(&mut request, None);
+                let response = service.oneshot(request).await.into_response();
+                match upgrading {
+                    true => refused_closes(response),
+                    false => response,
                 }
             };
             let idle = Idle(connection);
@@ -179,7 +161,7 @@ struct Idle(Arc<Connection>);
 
 impl Drop for Idle {
     fn drop(&mut self) {
-        let keep_alive = self.0.place.limits().keep_alive;
+        let keep_alive = self.0.arrival.limits().keep_alive;
         self.0.set_head_until(Some(Instant::now() + keep_alive));
     }
 }
@@ -209,8 +191,22 @@ impl hyper::body::Body for WatchedBody {
     }
 }
 
+/// A client that asks for a WebSocket and did not wait for the answer has sent frames behind its request: no HTTP.
+fn refused_closes(response: Response<Body>) -> Response<Body> {
+    match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS => response,
+        _ => closing(response),
+    }
+}
+
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
 /// What RFC 9112 forbids and hyper lets through, as a sentence for the answer.
-fn malformed<B>(request: &Request<B>) -> Option<&'static str> {
+pub(super) fn malformed<B>(request: &Request<B>) -> Option<&'static str> {
     let headers = request.headers();
     let hosts = headers.get_all(HOST).iter().count();
     // Section 3.2: exactly one Host in HTTP/1.1.

@@ -7,6 +7,7 @@
 
 mod accept;
 mod count;
+mod handshake;
 mod home;
 mod http1;
 
@@ -25,7 +26,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tower::Service;
 
-use accept::{Serving, accept};
+pub(crate) use accept::Landing;
+use accept::{Handshakes, Serving, accept};
 use count::Connections;
 pub use count::Counters;
 pub(crate) use count::Place;
@@ -85,6 +87,7 @@ where
     let (_running, stop) = watch::channel(false);
     let serving = Serving {
         service,
+        handshakes: Handshakes::Hyper,
         shards: None,
         connections: Connections::new(Arc::default(), Counters::default()),
         stop,
@@ -100,6 +103,7 @@ pub struct Server {
     shards: Shards,
     limits: Arc<HttpLimits>,
     counters: Counters,
+    handshakes: Handshakes,
 }
 
 impl Server {
@@ -130,6 +134,7 @@ impl Server {
             shards,
             limits: Arc::default(),
             counters: Counters::default(),
+            handshakes: Handshakes::Hyper,
         })
     }
 
@@ -143,8 +148,8 @@ impl Server {
     }
 
     /// Says where WebSockets live by the path of their URL, for paths where several belong together: those of one room under
-    /// two addresses. It is asked twice, with the path as it came (percent-encoded): when the connection's first bytes are
-    /// there, which spares it a change of threads, and again when its request was read. `None` is the path's own home.
+    /// two addresses. It is asked with the path as it came (percent-encoded) when the connection's first bytes are there,
+    /// which spares it a change of threads, and mostly again when hyper has read its request. `None` is the path's own home.
     #[must_use]
     pub fn home_by_path(
         mut self,
@@ -152,6 +157,17 @@ impl Server {
     ) -> Self {
         self.shards.by_path(Arc::new(choose));
         self
+    }
+
+    /// Answers the handshakes of WebSockets without hyper, in half the time. For services whose WebSockets are all
+    /// [`Consumer`](crate::Consumer)s: whatever else takes upgrades, such as axum's `WebSocketUpgrade`, finds none in most of
+    /// its requests.
+    #[must_use]
+    pub fn direct_handshakes(self) -> Self {
+        Self {
+            handshakes: Handshakes::Direct,
+            ..self
+        }
     }
 
     /// Where it listens; with port 0, the port that was found.
@@ -199,6 +215,7 @@ impl Server {
         }
         let serving = Serving {
             service,
+            handshakes: self.handshakes,
             shards: Some(self.shards.clone()),
             connections: Connections::new(Arc::clone(&self.limits), self.counters),
             stop: stopped,

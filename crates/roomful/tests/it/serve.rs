@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use roomful::serve::{Counters, HttpLimits, Server};
-use roomful::{ChannelLayer, Consumer, Event, Result, Socket};
+use roomful::{ChannelLayer, CloseCode, Consumer, Event, Message, Result, Socket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
 use crate::support::soon;
-use crate::wire::Wire;
+use crate::wire::{FIN, TEXT, Wire, frame};
 
 /// A server on threads of its own, told to stop when it is dropped.
 struct Running {
@@ -271,4 +271,159 @@ async fn a_room_under_two_addresses_lives_where_the_server_was_told() {
         all.insert(one);
     }
     assert_eq!(all.len(), 2, "rooms are spread");
+}
+
+/// Accepts at `/echo/`, refuses at `/refuse/`, accepts at `/late/` when it may.
+#[derive(Clone)]
+struct Door {
+    open: Arc<Notify>,
+}
+
+impl Consumer for Door {
+    type Event = Event;
+
+    async fn connect(&mut self, socket: &mut Socket) -> Result {
+        match socket.scope().path() {
+            "/refuse/" => socket.close(CloseCode::NORMAL),
+            path => {
+                if path == "/late/" {
+                    self.open.notified().await;
+                }
+                socket.accept().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self, socket: &mut Socket, message: Message) -> Result {
+        socket.send(message).await
+    }
+}
+
+/// The same house twice: hyper answers its handshakes, and the server does.
+fn both_ways() -> ([Running; 2], Arc<Notify>) {
+    let open = Arc::new(Notify::new());
+    let servers = [false, true].map(|direct| {
+        let open = Arc::clone(&open);
+        let door = Door { open }.into_service(&ChannelLayer::memory());
+        let mut house = Router::new().route("/page/", get(|| async { "hello" }));
+        for path in ["/echo/", "/refuse/", "/late/"] {
+            house = house.route_service(path, door.clone());
+        }
+        let server = Server::bind("127.0.0.1:0", 2).unwrap();
+        let server = match direct {
+            true => server.direct_handshakes(),
+            false => server,
+        };
+        Running::run(server, house)
+    });
+    (servers, open)
+}
+
+/// The answer's head and body but for its date, which a 101 has through hyper alone.
+async fn undated_answer(server: &Running, request: &str) -> String {
+    let mut client = server.connect().await;
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while let Ok(byte) = soon(client.read_u8()).await {
+        answer.push(byte);
+        if answer.starts_with(b"HTTP/1.1 101 ") && answer.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    let lines = answer.split_inclusive("\r\n");
+    lines.filter(|line| !line.starts_with("date: ")).collect()
+}
+
+#[tokio::test]
+async fn a_handshake_has_the_same_answer_with_hyper_and_without() {
+    let ([through_hyper, direct], open) = both_ways();
+    let asks = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let many = "x: y\r\n".repeat(80);
+    let too_many = "x: y\r\n".repeat(150);
+    for (request, status) in [
+        (format!("GET /echo/ HTTP/1.1\r\n{asks}\r\n"), 101),
+        (format!("GET /echo/?a=b HTTP/1.1\r\nx:\r\n{asks}\r\n"), 101),
+        (format!("\r\nGET /echo/ HTTP/1.1\r\n{asks}\r\n"), 101),
+        (
+            format!("GET http://localhost/echo/ HTTP/1.1\r\n{asks}\r\n"),
+            101,
+        ),
+        (format!("GET /echo/ HTTP/1.1\r\n{asks}{many}\r\n"), 101),
+        (format!("GET /echo/ HTTP/1.1\r\n{asks}{too_many}\r\n"), 431),
+        (format!("GET /refuse/ HTTP/1.1\r\n{asks}\r\n"), 403),
+        (format!("GET /page/ HTTP/1.1\r\n{asks}\r\n"), 200),
+        (format!("GET /nowhere/ HTTP/1.1\r\n{asks}\r\n"), 404),
+        (format!("GET /echo/ HTTP/1.1\r\n{asks}Host: b\r\n\r\n"), 400),
+        (
+            format!("GET /echo/ HTTP/1.1\r\n{asks}Content-Length: 1\r\n\r\nx"),
+            400,
+        ),
+        (
+            format!("GET /echo/ HTTP/1.1\r\n{asks}Sec-WebSocket-Key: x\r\n\r\n"),
+            400,
+        ),
+        (format!("GET /echo/ HTTP/1.1\r\n{asks}a b: c\r\n\r\n"), 400),
+        (format!("GET /echo/ HTTP/1.0\r\n{asks}\r\n"), 505),
+        (format!("POST /echo/ HTTP/1.1\r\n{asks}\r\n"), 405),
+        (format!("GET echo HTTP/1.1\r\n{asks}\r\n"), 404),
+    ] {
+        let wanted = undated_answer(&through_hyper, &request).await;
+        let head = wanted.get(9..12).unwrap_or_default();
+        assert_eq!(head, status.to_string(), "{request} {wanted}");
+        assert_eq!(undated_answer(&direct, &request).await, wanted, "{request}");
+    }
+
+    // Once it is decided, and not before.
+    let late = format!("GET /late/ HTTP/1.1\r\n{asks}\r\n");
+    for server in [through_hyper, direct] {
+        open.notify_one();
+        let answer = undated_answer(&server, &late).await;
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn frames_that_follow_the_request_at_once_are_heard() {
+    let ([through_hyper, direct], open) = both_ways();
+    for (server, path) in [
+        (&through_hyper, "/echo/"),
+        (&direct, "/echo/"),
+        (&through_hyper, "/late/"),
+        (&direct, "/late/"),
+    ] {
+        let mut bytes = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        .into_bytes();
+        bytes.extend(frame(FIN | TEXT, b"early"));
+        let mut stream = server.connect().await;
+        stream.write_all(&bytes).await.unwrap();
+        if path == "/late/" {
+            open.notify_one();
+        }
+        let mut client = Wire::upgraded(stream).await;
+        client.expect_text("early").await;
+        client.say("later").await;
+        client.expect_text("later").await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_in_pieces_is_a_handshake_too() {
+    let ([_, direct], _) = both_ways();
+    let mut stream = direct.connect().await;
+    stream.set_nodelay(true).unwrap();
+    let request = "GET /echo/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    for piece in request.as_bytes().chunks(7) {
+        stream.write_all(piece).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut client = Wire::upgraded(stream).await;
+    client.say("whole").await;
+    client.expect_text("whole").await;
 }
