@@ -77,13 +77,16 @@ pub(super) async fn speak(
     let mut typing = TokenBucket::new(1, 2);
     let mut stopping = pin!(stopped(stopping));
     let mut under_way = UnderWay::new();
-    loop {
+    let ended = loop {
         let answer = tokio::select! {
             biased;
             outcome = under_way.next(), if !under_way.is_empty() => Some(answer(chat, outcome)),
             moment = socket.next(), if under_way.has_room() => match moment {
                 Moment::Message(message) => {
-                    hear(chat, attendance, &mut typing, &mut under_way, &message)?
+                    match hear(chat, attendance, &mut typing, &mut under_way, &message) {
+                        Ok(answer) => answer,
+                        Err(error) => break Some(Err(error)),
+                    }
                 }
                 Moment::Lagged(_) => {
                     chat.counters().resynced();
@@ -93,18 +96,24 @@ pub(super) async fn speak(
                 }
                 Moment::Closed(close) => {
                     note_end(chat, &close);
-                    under_way.finish().await;
-                    return Ok(());
+                    break Some(Ok(()));
                 }
                 _ => None,
             },
-            () = &mut stopping, if under_way.is_empty() => break,
+            () = &mut stopping, if under_way.is_empty() => break None,
         };
         // As text at once: a message of the vocabulary is large to be kept while this waits.
         if let Some(json) = answer.as_ref().map(to_json) {
             drop(answer);
-            socket.send(json).await?;
+            if let Err(error) = socket.send(json).await {
+                break Some(Err(error));
+            }
         }
+    };
+    // What was said before the farewell is stored.
+    under_way.finish().await;
+    if let Some(ended) = ended {
+        return ended;
     }
     let after_ms = spread(chat.limits().drain_spread);
     let bye = to_json(&ServerMessage::Bye {

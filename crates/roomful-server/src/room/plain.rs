@@ -23,13 +23,16 @@ pub(super) async fn speak(
     let mut under_way = UnderWay::new();
     // The member is this connection's own, so counting makes its ids.
     let mut said: u64 = 0;
-    loop {
-        tokio::select! {
+    let end = loop {
+        let step = tokio::select! {
             biased;
-            outcome = under_way.next(), if !under_way.is_empty() => end_if_refused(chat, outcome)?,
+            outcome = under_way.next(), if !under_way.is_empty() => end_if_refused(chat, outcome),
             moment = socket.next(), if under_way.has_room() => match moment {
                 Moment::Message(message) => {
-                    let text = message.into_text()?;
+                    let text = match message.into_text() {
+                        Ok(text) => text,
+                        Err(error) => break Err(error.into()),
+                    };
                     if text.trim().is_empty() {
                         continue;
                     }
@@ -40,23 +43,30 @@ pub(super) async fn speak(
                     said += 1;
                     let say = Action::Say { text, reply_to: None };
                     let acting = chat.act(room.name(), attendance.member(), ActionId::counted(said), say);
-                    under_way.push((), acting).map_or(Ok(()), |outcome| end_if_refused(chat, outcome))?;
+                    let known = under_way.push((), acting);
+                    known.map_or(Ok(()), |outcome| end_if_refused(chat, outcome))
                 }
-                Moment::Lagged(_) => chat.counters().resynced(),
+                Moment::Lagged(_) => {
+                    chat.counters().resynced();
+                    Ok(())
+                }
                 Moment::Closed(close) => {
                     note_end(chat, &close);
-                    break;
+                    break Ok(());
                 }
-                _ => {}
+                _ => Ok(()),
             },
             () = &mut stopping, if under_way.is_empty() => {
-                return Err(Close::new(CloseCode::GOING_AWAY, "the server is stopping").into());
+                break Err(Close::new(CloseCode::GOING_AWAY, "the server is stopping").into());
             }
+        };
+        if step.is_err() {
+            break step;
         }
-    }
+    };
     // What was said before the farewell is stored.
     under_way.finish().await;
-    Ok(())
+    end
 }
 
 /// Plain text has no words for a refusal: the code tells whether to come back.
