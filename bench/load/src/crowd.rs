@@ -13,7 +13,7 @@ use rustix::time::{
 };
 
 use crate::dialect::Dialect;
-use crate::member::{Member, Stage};
+use crate::member::{Got, Member, Stage};
 
 const TIMER: Token = Token(usize::MAX);
 /// Connections that may be on their way at once.
@@ -91,7 +91,7 @@ impl Crowd {
                 self.members.push(member);
                 coming += 1;
             }
-            self.turn(Duration::from_millis(100), |_, _| Ok(()))?;
+            self.turn(Duration::from_millis(100), |_, _, _| Ok(()))?;
             while self
                 .members
                 .get(first_coming)
@@ -121,7 +121,7 @@ impl Crowd {
             .iter()
             .any(|member| member.stage != Stage::Gone)
         {
-            self.turn(Duration::from_millis(100), |_, _| Ok(()))?;
+            self.turn(Duration::from_millis(100), |_, _, _| Ok(()))?;
             if Instant::now() > until {
                 bail!("not everybody could leave within {} s", PATIENCE.as_secs());
             }
@@ -135,7 +135,7 @@ impl Crowd {
         let until = Instant::now() + PATIENCE;
         self.last_read = Instant::now();
         while self.last_read.elapsed() < time {
-            self.turn(time, |_, _| Ok(()))?;
+            self.turn(time, |_, _, _| Ok(()))?;
             if Instant::now() > until {
                 bail!(
                     "the server did not fall silent within {} s",
@@ -146,11 +146,11 @@ impl Crowd {
         Ok(())
     }
 
-    /// One turn of the loop: everything that has arrived. `delivered` is told which member got another message.
+    /// One turn of the loop: everything that has arrived. `got` is told which member got what.
     pub(crate) fn turn(
         &mut self,
         wait: Duration,
-        mut delivered: impl FnMut(&mut Self, usize) -> Result<()>,
+        mut got: impl FnMut(&mut Self, usize, Got) -> Result<()>,
     ) -> Result<()> {
         self.set_timer(wait)?;
         let mut events = self
@@ -172,7 +172,7 @@ impl Crowd {
                     self.members[index].writable(self.dialect)?;
                 }
                 if event.is_readable() {
-                    self.read(index, &mut buffer, &mut delivered)?;
+                    self.read(index, &mut buffer, &mut got)?;
                 }
             }
         }
@@ -184,14 +184,16 @@ impl Crowd {
         &mut self,
         index: usize,
         buffer: &mut [u8],
-        delivered: &mut impl FnMut(&mut Self, usize) -> Result<()>,
+        got: &mut impl FnMut(&mut Self, usize, Got) -> Result<()>,
     ) -> Result<()> {
         while let Some(count) = self.members[index].read(buffer)? {
             self.last_read = Instant::now();
             let mut bytes = &buffer[..count];
-            while self.members[index].next(&mut bytes, self.dialect, self.size_bytes)? {
-                self.members[index].heard += 1;
-                delivered(self, index)?;
+            while let Some(what) =
+                self.members[index].next(&mut bytes, self.dialect, self.size_bytes)?
+            {
+                self.members[index].heard += usize::from(what == Got::Message);
+                got(self, index, what)?;
             }
             if count < buffer.len() {
                 break;

@@ -70,6 +70,16 @@ impl Dialect {
         }
     }
 
+    /// Whether who speaks is told that it is stored.
+    pub(crate) fn is_acknowledged(self) -> bool {
+        self == Self::RoomfulV1
+    }
+
+    /// Whether a frame tells who spoke that it is stored; they come in the order in which it spoke.
+    pub(crate) fn acknowledges(self, start: &[u8]) -> bool {
+        self.is_acknowledged() && start.starts_with(br#"{"type":"chat.said""#)
+    }
+
     /// What has to be answered for the connection to stay.
     pub(crate) fn answer(self, start: &[u8]) -> Option<&'static str> {
         (self == Self::SocketIo && start == b"2").then_some("3")

@@ -148,7 +148,7 @@ fn talk(arguments: &Arguments, mut crowd: Crowd) -> anyhow::Result<(Value, u64)>
     talk.run(Duration::from_secs_f64(arguments.seconds))?;
     let (after, elapsed) = (server.cpu_seconds(), begun.elapsed().as_secs_f64());
     let own = (process::own_cpu_seconds() - own) / elapsed;
-    let deliveries = talk.deliveries as f64;
+    let (deliveries, acknowledged) = (talk.deliveries as f64, talk.acknowledged as f64);
     let missing = talk.finish()?;
     let million = 1e6 / deliveries.max(1.0);
     let at = |share| talk.to_last.percentile(share);
@@ -161,6 +161,14 @@ fn talk(arguments: &Arguments, mut crowd: Crowd) -> anyhow::Result<(Value, u64)>
         "deliveries": talk.deliveries_in_all, "missing": missing, "withheld": talk.withheld,
     });
     merge(&mut report, measured);
+    if arguments.dialect.is_acknowledged() {
+        let at = |share| talk.to_ack.percentile(share);
+        let acknowledged = json!({
+            "acks_per_second": (acknowledged / elapsed).round(),
+            "ms_to_ack_p50": at(0.5), "ms_to_ack_p99": at(0.99), "ms_to_ack_p999": at(0.999),
+        });
+        merge(&mut report, acknowledged);
+    }
     Ok((report, missing))
 }
 
@@ -169,7 +177,7 @@ fn idle(arguments: &Arguments, mut crowd: Crowd) -> anyhow::Result<Value> {
     let mut report = come(arguments, &mut crowd)?;
     let (cpu, begun) = (server.cpu_seconds(), Instant::now());
     while begun.elapsed().as_secs_f64() < arguments.seconds {
-        crowd.turn(Duration::from_millis(100), |_, _| Ok(()))?;
+        crowd.turn(Duration::from_millis(100), |_, _, _| Ok(()))?;
     }
     let connection_seconds = begun.elapsed().as_secs_f64() * crowd.members.len() as f64;
     let cpu = (server.cpu_seconds() - cpu) * 1e6 / connection_seconds;

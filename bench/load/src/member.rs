@@ -27,6 +27,15 @@ pub(crate) struct Member {
     unsent: Vec<u8>,
 }
 
+/// What a member got that counts.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Got {
+    /// Another message.
+    Message,
+    /// What it said first of what was not acknowledged is stored.
+    Acknowledgement,
+}
+
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Stage {
     Connecting,
@@ -106,15 +115,15 @@ impl Member {
         }
     }
 
-    /// Whether the bytes bring another message of `size` bytes; everything else is seen to here.
+    /// What the bytes bring that counts, messages of `size` bytes among it; everything else is seen to here.
     pub(crate) fn next(
         &mut self,
         bytes: &mut &[u8],
         dialect: Dialect,
         size: usize,
-    ) -> Result<bool> {
+    ) -> Result<Option<Got>> {
         if self.stage == Stage::ShakingHands && !self.take_head(bytes, dialect)? {
-            return Ok(false);
+            return Ok(None);
         }
         while let Some(Frame { kind, len }) = self.frames.next(bytes) {
             let start = self.frames.start();
@@ -124,7 +133,12 @@ impl Member {
                         self.stage = Stage::Here;
                     }
                 }
-                Kind::Message if dialect.delivers(start, len, size) => return Ok(true),
+                Kind::Message if dialect.delivers(start, len, size) => {
+                    return Ok(Some(Got::Message));
+                }
+                Kind::Message if dialect.acknowledges(start) => {
+                    return Ok(Some(Got::Acknowledgement));
+                }
                 Kind::Message => {
                     if let Some(answer) = dialect.answer(start) {
                         self.write(&text_frame(answer.as_bytes()))?;
@@ -138,7 +152,7 @@ impl Member {
                     self.stage = Stage::Gone;
                     // Fails where the server was faster.
                     let _ = self.stream.shutdown(std::net::Shutdown::Both);
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Kind::Close => {
                     let code = start.first_chunk().map(|code| u16::from_be_bytes(*code));
@@ -151,7 +165,7 @@ impl Member {
                 Kind::Other => {}
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Writes what it can, and keeps the rest for when the socket takes bytes again.

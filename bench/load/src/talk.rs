@@ -1,5 +1,6 @@
 //! Rooms in which members take turns to speak, and what becomes of each message.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,6 +9,7 @@ use crate::crowd::Crowd;
 use crate::dialect::Dialect;
 use crate::frames::text_frame;
 use crate::histogram::Histogram;
+use crate::member::Got;
 
 /// Messages of one room that may be under way.
 const RING: usize = 1024;
@@ -31,6 +33,10 @@ pub(crate) struct Talk {
     pub(crate) deliveries_in_all: u64,
     /// From the moment a message was sent (closed) or due (open) to its arrival at the last member.
     pub(crate) to_last: Histogram,
+    /// Messages that were acknowledged since [`Talk::record`].
+    pub(crate) acknowledged: u64,
+    /// From the moment a message was sent or due to its acknowledgement, where there is one.
+    pub(crate) to_ack: Histogram,
     /// Messages of an open loop that were not sent, because so many others of the room were still under way.
     pub(crate) withheld: u64,
     state: State,
@@ -43,6 +49,8 @@ struct State {
     text: String,
     pace: Pace,
     rooms: Vec<Room>,
+    /// For each member, when that was sent or due which is not acknowledged yet.
+    unacknowledged: Vec<VecDeque<Instant>>,
     recording: bool,
 }
 
@@ -74,6 +82,7 @@ impl Talk {
             text: "x".repeat(size_bytes),
             pace,
             rooms: (0..rooms).map(|_| room()).collect(),
+            unacknowledged: vec![VecDeque::new(); rooms * members],
             recording: false,
         };
         Self {
@@ -81,6 +90,8 @@ impl Talk {
             deliveries: 0,
             deliveries_in_all: 0,
             to_last: Histogram::default(),
+            acknowledged: 0,
+            to_ack: Histogram::default(),
             withheld: 0,
             state,
         }
@@ -89,7 +100,7 @@ impl Talk {
     /// From here on it counts.
     pub(crate) fn record(&mut self) {
         self.state.recording = true;
-        self.deliveries = 0;
+        (self.deliveries, self.acknowledged) = (0, 0);
     }
 
     pub(crate) fn run(&mut self, time: Duration) -> Result<()> {
@@ -149,9 +160,17 @@ impl Talk {
     }
 
     fn turn(&mut self, wait: Duration) -> Result<()> {
-        let (state, to_last) = (&mut self.state, &mut self.to_last);
-        let (mut deliveries, recording) = (0, state.recording);
-        self.crowd.turn(wait, |crowd, index| {
+        let (state, to_last, to_ack) = (&mut self.state, &mut self.to_last, &mut self.to_ack);
+        let (mut deliveries, mut acknowledged, recording) = (0, 0, state.recording);
+        self.crowd.turn(wait, |crowd, index, got| {
+            if got == Got::Acknowledgement {
+                acknowledged += 1;
+                let since = state.unacknowledged[index].pop_front();
+                if let Some(since) = since.filter(|_| recording) {
+                    to_ack.record(since.elapsed().as_micros() as u64);
+                }
+                return Ok(());
+            }
             deliveries += 1;
             let member = &crowd.members[index];
             let (number, room) = (member.heard - 1, member.room);
@@ -170,6 +189,7 @@ impl Talk {
         })?;
         self.deliveries += deliveries;
         self.deliveries_in_all += deliveries;
+        self.acknowledged += acknowledged;
         Ok(())
     }
 }
@@ -190,6 +210,9 @@ impl State {
             false => number % self.members,
         };
         let speaker = room * self.members + turn;
+        if self.dialect.is_acknowledged() {
+            self.unacknowledged[speaker].push_back(due);
+        }
         let message = self.dialect.say(room, number, &self.text);
         crowd.members[speaker].write(&text_frame(message.as_bytes()))
     }

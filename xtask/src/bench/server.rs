@@ -68,6 +68,14 @@ pub(super) const SERVERS: &[Server] = &[
         arguments: SQLITE,
     },
     Server {
+        name: "v1-sqlite",
+        what: "both: roomful.v1, and SQLite with full sync",
+        dialect: "roomful.v1",
+        needs: Needs::Nothing,
+        program: || in_target("release/roomful"),
+        arguments: SQLITE,
+    },
+    Server {
         name: "library",
         what: "a program on the library whose consumer has `render` (examples/typed_chat)",
         dialect: "plain",

@@ -30,6 +30,9 @@ pub(super) fn scenario(results: &Results) -> String {
         rows.push(row);
     }
     text.push_str(&markdown(&rows));
+    for server in SERVERS {
+        text.extend(acknowledgements(results, server.name));
+    }
     for run in &results.runs {
         if let Some(error) = &run.error {
             let _ = write!(
@@ -43,6 +46,18 @@ pub(super) fn scenario(results: &Results) -> String {
         let _ = write!(text, "\n`{server}` is left out: {why}.\n");
     }
     text
+}
+
+/// How fast who speaks hears that it is stored, where they do.
+fn acknowledgements(results: &Results, server: &str) -> Option<String> {
+    let median = |name| Some(number(results.figure(server, name)?.median));
+    Some(format!(
+        "\n`{server}` acknowledges {} messages a second; p50 {} ms, p99 {}, p99.9 {}.\n",
+        median("acks_per_second")?,
+        median("ms_to_ack_p50")?,
+        median("ms_to_ack_p99")?,
+        median("ms_to_ack_p999")?,
+    ))
 }
 
 /// One run in a few words.
