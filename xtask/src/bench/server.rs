@@ -69,7 +69,7 @@ pub(super) const SERVERS: &[Server] = &[
     },
     Server {
         name: "v1-sqlite",
-        what: "both: roomful.v1, and SQLite with full sync",
+        what: "Roomful speaking roomful.v1, each message in SQLite with full sync before it is delivered",
         dialect: "roomful.v1",
         needs: Needs::Nothing,
         program: || in_target("release/roomful"),
