@@ -3,7 +3,7 @@
 Two processes meet in a Redis, near or 2 ms away: two nodes of Roomful without a history, or Django's Daphne twice, with the
 real `channels_redis`. Both serve the same sockets to the same members. In this folder's parent, as a program:
 
-    ROOMFUL_BIN=../target/tested/roomful ../target/venv/bin/python -m layer.churn --seconds 10
+    ROOMFUL_BIN=../target/release/roomful ../target/venv/bin/python -m layer.churn --seconds 10
 
 prints how many messages each kind of layer lost and doubled.
 """
@@ -233,11 +233,11 @@ SIDES = ["channels_redis", "Roomful"]
 DISTANCES_MS = [0, 2]
 
 
-async def everything(seconds, beside=DISTANCES_MS):
-    """All of it, one after the other; what is not ours only at the distances of `beside`."""
+async def everything(seconds):
+    """All of it, one after the other."""
     for milliseconds in DISTANCES_MS:
         for dialect in RUST:
-            for side in SIDES if milliseconds in beside else SIDES[-1:]:
+            for side in SIDES:
                 yield await churn(side, dialect, milliseconds, seconds)
     for side in SIDES:
         yield await workers(side, DISTANCES_MS[-1])

@@ -52,7 +52,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     let verdicts = match &plan.url {
         Some(url) => test(url, plan.compression, &reports)?,
         None => {
-            let (_echo, url) = cmd(target().join("tested/examples/echo"))
+            let (_echo, url) = cmd(target().join("release/examples/echo"))
                 .arg("127.0.0.1:0")
                 .start_server()?;
             test(&url.replacen("http", "ws", 1), plan.compression, &reports)?

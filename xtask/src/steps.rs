@@ -98,12 +98,12 @@ const STEPS: &[Step] = &[
         what: "the server, and what else the steps below start",
         needs: &[],
         run: |_| {
-            // By itself, so that no other package lends it a feature; and without debug assertions, as users have it.
-            let tested = ["build", "--profile", "tested", "--package"];
-            cargo(&tested).arg("roomful-server").run()?;
+            // By itself, so that no other package lends it a feature: as users build it.
+            let release = ["build", "--release", "--package"];
+            cargo(&release).arg("roomful-server").run()?;
             // Autobahn sends too much for one that is not optimised.
             let echo = ["roomful", "--example", "echo", "--features", "deflate"];
-            cargo(&tested).args(&echo).run()?;
+            cargo(&release).args(&echo).run()?;
             // With everybody's features, the examples' among them: so the tests have compiled what it needs already.
             let ledger = cargo(&["build", "--workspace", "--all-features"]);
             ledger.args(&["--bin", "ledger", "--example", "echo"]).run()
@@ -158,7 +158,7 @@ const STEPS: &[Step] = &[
 
 /// The built server, as the tests outside cargo get it.
 fn server() -> Result<std::path::PathBuf> {
-    in_target("tested/roomful")
+    in_target("release/roomful")
 }
 
 /// `bench/ledger` with that server.

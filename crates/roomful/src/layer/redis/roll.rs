@@ -210,6 +210,17 @@ mod tests {
         roll.take(|key| wanted.contains(key))
     }
 
+    /// Redis knows the key 1, which the last one has left, and a round is about to tell that.
+    fn leaving() -> (Roll<u8>, Round<u8>) {
+        let roll = Roll::default();
+        roll.changed(&1);
+        let enter = round(&roll, &[1]).unwrap();
+        roll.done(enter, &Ok(()));
+        roll.changed(&1);
+        let leave = round(&roll, &[]).unwrap();
+        (roll, leave)
+    }
+
     #[test]
     fn only_what_differs_is_set_right() {
         let roll = Roll::default();
@@ -235,12 +246,7 @@ mod tests {
 
     #[test]
     fn who_joins_while_the_last_one_leaves_is_told_again() {
-        let roll = Roll::default();
-        roll.changed(&1);
-        let enter = round(&roll, &[1]).unwrap();
-        roll.done(enter, &Ok(()));
-        roll.changed(&1);
-        let leave = round(&roll, &[]).unwrap();
+        let (roll, leave) = leaving();
 
         roll.changed(&1);
         roll.done(leave, &Ok(()));
@@ -287,12 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_for_everything_is_over_when_what_failed_before_is_told_too() {
-        let roll = Roll::default();
-        roll.changed(&1);
-        let enter = round(&roll, &[1]).unwrap();
-        roll.done(enter, &Ok(()));
-        roll.changed(&1);
-        let leave = round(&roll, &[]).unwrap();
+        let (roll, leave) = leaving();
         roll.done(leave, &Err("away".into()));
 
         let (settled, told) = tokio::join!(roll.all_settled(), async {
