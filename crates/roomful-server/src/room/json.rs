@@ -71,6 +71,7 @@ pub(super) async fn enter(
 pub(super) async fn speak(
     chat: &Chat,
     attendance: &mut Attendance,
+    seat: &Seat,
     socket: &mut Socket,
     stopping: &mut watch::Receiver<bool>,
 ) -> Result {
@@ -108,6 +109,8 @@ pub(super) async fn speak(
             if let Err(error) = socket.send(json).await {
                 break Some(Err(error));
             }
+            // What was just stored is about to be heard by everybody, its author too.
+            seat.hold_step();
         }
     };
     // What was said before the farewell is stored.

@@ -33,7 +33,7 @@ pub struct RoomConsumer {
 struct Present {
     attendance: Attendance,
     speaks: Dialect,
-    _seat: Seat,
+    seat: Seat,
     _counted: Connected,
 }
 
@@ -71,6 +71,7 @@ impl Consumer for RoomConsumer {
             Dialect::Json => Box::pin(json::speak(
                 chat,
                 &mut present.attendance,
+                &present.seat,
                 socket,
                 &mut stopping,
             )),
@@ -109,7 +110,7 @@ async fn enter(
             Box::new(Present {
                 attendance,
                 speaks: Dialect::Json,
-                _seat: seat,
+                seat,
                 _counted: counted,
             })
         }));
@@ -125,7 +126,7 @@ async fn enter(
     Ok(Some(Box::new(Present {
         attendance,
         speaks: Dialect::Plain,
-        _seat: seat,
+        seat,
         _counted: counted,
     })))
 }

@@ -95,7 +95,12 @@ impl Flusher {
         queue.audiences.push(Arc::clone(audience));
         if !std::mem::replace(&mut queue.running, true) {
             drop(queue);
-            drop(self.inner.home.spawn(run(self.clone())));
+            // On a current-thread runtime a task it spawns itself runs after everything that was ready in this turn, which is
+            // the moment we want. A multi-threaded one would run it next, and what another thread spawns comes first.
+            let home = &self.inner.home;
+            let is_last = home.runtime_flavor() == RuntimeFlavor::CurrentThread
+                && Handle::try_current().is_ok_and(|current| current.id() == home.id());
+            drop(home.spawn(run(self.clone(), is_last)));
         }
     }
 
@@ -117,12 +122,10 @@ impl Flusher {
     }
 }
 
-/// Writes until nothing waits.
-async fn run(flusher: Flusher) {
+/// Writes until nothing waits, from the end of this turn on.
+async fn run(flusher: Flusher, is_last: bool) {
     let mut turns: VecDeque<Turn> = VecDeque::new();
-    // On a current-thread runtime a spawned task runs after everything that was ready in this turn, which is the moment
-    // we want; a multi-threaded one would run it next.
-    if flusher.home().runtime_flavor() != RuntimeFlavor::CurrentThread {
+    if !is_last {
         tokio::task::yield_now().await;
     }
     while let Some(audiences) = flusher.take(turns.is_empty()) {
@@ -197,9 +200,10 @@ fn write_at_once(ring: &mut Ring, parts: &[Part]) {
             let place = &member.place;
             let track = part.flush.stretch.track(place.deflated);
             match place.sender.try_lock() {
-                Some(outbox) if outbox.is_straight() => {
+                Some(mut outbox) if outbox.is_straight() => {
                     let bytes = place.take(track);
                     if !bytes.is_empty() {
+                        let bytes = outbox.behind_step(bytes);
                         straight.push((outbox, bytes));
                     }
                 }

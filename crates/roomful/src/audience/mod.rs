@@ -197,6 +197,20 @@ impl Seat {
     }
 }
 
+impl Seat {
+    /// Lets what the member's consumer has sent in this step go out together with what the audience has waiting for the
+    /// member, in front of it: one write for both. Where nothing waits, the step is written when it is over, as ever.
+    ///
+    /// For answers that come at the same moment as what everybody hears: "yours is stored", and the message itself.
+    pub fn hold_step(&self) {
+        // While this is locked nothing that waits becomes a flush; one that is under way still has to come by.
+        let state = self.shared.lock();
+        let end = state.waiting.track(self.place.deflated).end();
+        let place = &self.place;
+        place.sender.hold_step(|| place.heard() < end);
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let place = &self.place;

@@ -74,6 +74,8 @@ pub(crate) struct Outbox {
     writer: Option<Writer>,
     /// Frames of the consumer's current step; they go out together when the step is over.
     step: BytesMut,
+    /// The step waits for what a group is about to write, and goes out in front of that.
+    step_is_held: bool,
     /// What the socket has not taken. The front may be the rest of a write that was cut.
     queue: VecDeque<Bytes>,
     queue_bytes: usize,
@@ -113,6 +115,7 @@ impl SocketSender {
         let outbox = Outbox {
             writer: None,
             step: BytesMut::new(),
+            step_is_held: false,
             queue: VecDeque::new(),
             queue_bytes: 0,
             front_is_cut: false,
@@ -194,7 +197,18 @@ impl SocketSender {
 
     /// From now on what groups send is kept back until [`resume`](Self::resume).
     pub(crate) fn pause(&self) {
-        self.lock().paused.get_or_insert_default();
+        let mut outbox = self.lock();
+        if outbox.step_is_held {
+            outbox.flush();
+        }
+        outbox.paused.get_or_insert_default();
+    }
+
+    /// Keeps the consumer's current step for the write of a group, if `is_due` says that one is coming. It is called while
+    /// nobody else can write to this connection.
+    pub(crate) fn hold_step(&self, is_due: impl FnOnce() -> bool) {
+        let mut outbox = self.lock();
+        outbox.step_is_held = outbox.is_straight() && !outbox.step.is_empty() && is_due();
     }
 
     /// Sends what groups sent since [`pause`](Self::pause), after everything the consumer itself sent meanwhile.
@@ -294,6 +308,7 @@ impl Outbox {
         if matches!(self.phase, Phase::Connecting | Phase::Open) {
             frame::encode_close(&mut self.step, close);
             self.phase = Phase::Closing;
+            self.step_is_held = false;
             self.sent_close = Some(Box::new(close.clone()));
         }
     }
@@ -312,9 +327,20 @@ impl Outbox {
     /// Writes frames now if nothing is before them and the socket takes them, else queues the rest of them.
     fn write(&mut self, frames: Bytes) {
         if matches!(self.phase, Phase::Connecting | Phase::Open) {
-            self.flush();
+            let frames = self.behind_step(frames);
             self.write_or_queue(frames);
         }
+    }
+
+    /// What the consumer's step left and `frames` after it, as one write: a copy costs less than a write does.
+    pub(crate) fn behind_step(&mut self, frames: Bytes) -> Bytes {
+        self.step_is_held = false;
+        if self.step.is_empty() {
+            return frames;
+        }
+        let mut step = std::mem::take(&mut self.step);
+        step.extend_from_slice(&frames);
+        step.freeze()
     }
 
     fn write_paused(&mut self, frames: Bytes) {
@@ -333,6 +359,7 @@ impl Outbox {
 
     /// Writes what the consumer's step left, as far as the socket takes it now.
     pub(super) fn flush(&mut self) {
+        self.step_is_held = false;
         if !self.step.is_empty() {
             let step = std::mem::take(&mut self.step).freeze();
             self.write_or_queue(step);
@@ -348,11 +375,11 @@ impl Outbox {
         }
     }
 
-    /// Whether frames may go to the socket at once: nothing is before them, and nothing keeps them back.
+    /// Whether frames may go to the socket at once: nothing is before them but the consumer's step, and nothing keeps them
+    /// back.
     pub(crate) fn is_straight(&self) -> bool {
         self.phase == Phase::Open
             && self.queue.is_empty()
-            && self.step.is_empty()
             && self.paused.is_none()
             && self.socket().is_some()
     }
@@ -422,7 +449,9 @@ impl Outbox {
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // It is running: what the flush leaves over is its next work anyway.
         let driver = self.driver.take();
-        self.flush();
+        if !self.step_is_held {
+            self.flush();
+        }
         self.driver = driver
             .filter(|waker| waker.will_wake(cx.waker()))
             .or_else(|| Some(cx.waker().clone()));

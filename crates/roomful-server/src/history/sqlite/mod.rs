@@ -5,7 +5,8 @@
 //! after, messages_before, … ──▶ queue ──▶ reader threads, each with a connection of its own
 //! ```
 //!
-//! While one commit is flushed the next batch gathers: alone, an action waits for nobody; under load, hundreds share a flush.
+//! While one commit is flushed the next batch gathers, and a writer that sleeps is woken when the event loop's turn is over:
+//! what came together shares a flush, alone an action waits for nobody.
 //! In WAL mode readers never wait for the writer. SQLite blocks, so all of it is on threads of its own.
 //!
 //! A deleted text is overwritten in the file. The write-ahead log beside it may hold it until it is written over: after some
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -155,9 +157,24 @@ impl Sqlite {
     pub(super) fn append(&self, entry: Entry) -> Appending {
         let bytes = entry.text_bytes();
         let (answer, appending) = Appending::waiting();
-        match self.writes.push(Request::Append(entry, answer), bytes) {
-            Ok(()) => appending,
+        let request = Request::Append(entry, answer);
+        match self.writes.push_quietly(request, bytes) {
+            Ok(sleeps) => {
+                if sleeps {
+                    self.wake_writer_after_this_turn();
+                }
+                appending
+            }
             Err(error) => Appending::known(Err(error)),
+        }
+    }
+
+    /// What others say in the same turn of the event loop shares the commit. Where there is no event loop, or one that ends,
+    /// the writer is woken at once.
+    fn wake_writer_after_this_turn(&self) {
+        let wake = WakeOnDrop(Arc::clone(&self.writes));
+        if let Ok(home) = Handle::try_current() {
+            drop(home.spawn(async move { drop(wake) }));
         }
     }
 
@@ -257,5 +274,14 @@ impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         self.0.close();
         self.1.close();
+    }
+}
+
+/// Wakes the writer, whether the task that holds this runs or is thrown away.
+struct WakeOnDrop(Arc<Queue<Request>>);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }

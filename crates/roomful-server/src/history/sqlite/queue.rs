@@ -21,6 +21,8 @@ struct Waiting<T> {
     items: VecDeque<(T, usize)>,
     bytes: usize,
     closed: bool,
+    /// A taker waits for something to come, and nobody is about to wake it.
+    asleep: bool,
 }
 
 /// What [`Queue::take`] came back for.
@@ -40,6 +42,7 @@ impl<T> Queue<T> {
                 items: VecDeque::new(),
                 bytes: 0,
                 closed: false,
+                asleep: false,
             }),
             changed: Condvar::new(),
             max_items,
@@ -49,6 +52,14 @@ impl<T> Queue<T> {
 
     /// Adds `item`, which holds `bytes` of memory.
     pub(super) fn push(&self, item: T, bytes: usize) -> Result<(), HistoryError> {
+        self.push_quietly(item, bytes)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Adds `item` and says whether the taker sleeps, of whom there is one: then the caller has to [`wake`](Self::wake) it.
+    /// Whoever asks next is told that somebody is about to.
+    pub(super) fn push_quietly(&self, item: T, bytes: usize) -> Result<bool, HistoryError> {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(HistoryError::Closed);
@@ -61,9 +72,12 @@ impl<T> Queue<T> {
         }
         waiting.bytes += bytes;
         waiting.items.push_back((item, bytes));
-        drop(waiting);
+        Ok(std::mem::take(&mut waiting.asleep))
+    }
+
+    /// Wakes who takes.
+    pub(super) fn wake(&self) {
         self.changed.notify_one();
-        Ok(())
     }
 
     /// Moves up to `limit` items into `batch`, waiting for the first one until `deadline`, or as long as it takes.
@@ -78,6 +92,7 @@ impl<T> Queue<T> {
             if waiting.closed {
                 return Taken::Closed;
             }
+            waiting.asleep = true;
             waiting =
                 match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                     None => self
@@ -91,6 +106,7 @@ impl<T> Queue<T> {
                     }
                 };
         }
+        waiting.asleep = false;
         let count = waiting.items.len().min(limit);
         for _ in 0..count {
             if let Some((item, bytes)) = waiting.items.pop_front() {
