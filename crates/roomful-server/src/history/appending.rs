@@ -70,6 +70,11 @@ impl Future for Appending {
 }
 
 impl Answer {
+    /// The runtime that waits, where it was asked from one.
+    pub(super) fn home(&self) -> Option<&Handle> {
+        self.home.as_ref()
+    }
+
     pub(super) fn give(self, outcome: Outcome) {
         // Who has gone meanwhile needs no answer.
         let _ = self.outcome.send(outcome);

@@ -105,12 +105,15 @@ pub(super) async fn speak(
         };
         // As text at once: a message of the vocabulary is large to be kept while this waits.
         if let Some(json) = answer.as_ref().map(to_json) {
+            let is_said = matches!(answer, Some(ServerMessage::Said { .. }));
             drop(answer);
             if let Err(error) = socket.send(json).await {
                 break Some(Err(error));
             }
-            // What was just stored is about to be heard by everybody, its author too.
-            seat.hold_step();
+            if is_said {
+                // Everybody is about to hear it, its author too.
+                seat.hold_step();
+            }
         }
     };
     // What was said before the farewell is stored.

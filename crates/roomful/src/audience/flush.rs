@@ -53,6 +53,14 @@ struct Queue {
     running: bool,
 }
 
+/// When a flush begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// It comes after everything else in this turn of its event loop.
+    WhenItIsPolled,
+    AfterThisTurn,
+}
+
 /// An audience that is being written to.
 struct Flush {
     audience: Arc<Shared>,
@@ -95,12 +103,19 @@ impl Flusher {
         queue.audiences.push(Arc::clone(audience));
         if !std::mem::replace(&mut queue.running, true) {
             drop(queue);
-            // On a current-thread runtime a task it spawns itself runs after everything that was ready in this turn, which is
-            // the moment we want. A multi-threaded one would run it next, and what another thread spawns comes first.
-            let home = &self.inner.home;
-            let is_last = home.runtime_flavor() == RuntimeFlavor::CurrentThread
-                && Handle::try_current().is_ok_and(|current| current.id() == home.id());
-            drop(home.spawn(run(self.clone(), is_last)));
+            drop(self.inner.home.spawn(run(self.clone(), self.begin())));
+        }
+    }
+
+    /// When a task that is spawned now begins. On a current-thread runtime a task that it spawns itself runs after everything
+    /// that was ready in this turn, which is the moment we want. A multi-threaded one would run it next, and what another
+    /// thread spawns may come before what is ready.
+    fn begin(&self) -> Begin {
+        let home = &self.inner.home;
+        let is_here = || Handle::try_current().is_ok_and(|current| current.id() == home.id());
+        match home.runtime_flavor() {
+            RuntimeFlavor::CurrentThread if is_here() => Begin::WhenItIsPolled,
+            _ => Begin::AfterThisTurn,
         }
     }
 
@@ -123,9 +138,9 @@ impl Flusher {
 }
 
 /// Writes until nothing waits, from the end of this turn on.
-async fn run(flusher: Flusher, is_last: bool) {
+async fn run(flusher: Flusher, begin: Begin) {
     let mut turns: VecDeque<Turn> = VecDeque::new();
-    if !is_last {
+    if begin == Begin::AfterThisTurn {
         tokio::task::yield_now().await;
     }
     while let Some(audiences) = flusher.take(turns.is_empty()) {
@@ -200,7 +215,7 @@ fn write_at_once(ring: &mut Ring, parts: &[Part]) {
             let place = &member.place;
             let track = part.flush.stretch.track(place.deflated);
             match place.sender.try_lock() {
-                Some(mut outbox) if outbox.is_straight() => {
+                Some(mut outbox) if outbox.is_straight(track.bytes.len()) => {
                     let bytes = place.take(track);
                     if !bytes.is_empty() {
                         let bytes = outbox.behind_step(bytes);

@@ -204,11 +204,12 @@ impl SocketSender {
         outbox.paused.get_or_insert_default();
     }
 
-    /// Keeps the consumer's current step for the write of a group, if `is_due` says that one is coming. It is called while
-    /// nobody else can write to this connection.
+    /// Keeps the consumer's current step for the write of a group, if `is_due` says that one is coming, and nobody is
+    /// writing now. `is_due` is called while nobody else can write to this connection.
     pub(crate) fn hold_step(&self, is_due: impl FnOnce() -> bool) {
-        let mut outbox = self.lock();
-        outbox.step_is_held = outbox.is_straight() && !outbox.step.is_empty() && is_due();
+        if let Some(mut outbox) = self.try_lock() {
+            outbox.step_is_held = outbox.is_straight(0) && !outbox.step.is_empty() && is_due();
+        }
     }
 
     /// Sends what groups sent since [`pause`](Self::pause), after everything the consumer itself sent meanwhile.
@@ -327,12 +328,24 @@ impl Outbox {
     /// Writes frames now if nothing is before them and the socket takes them, else queues the rest of them.
     fn write(&mut self, frames: Bytes) {
         if matches!(self.phase, Phase::Connecting | Phase::Open) {
-            let frames = self.behind_step(frames);
+            let frames = if self.queue.is_empty() && self.shares_a_write(frames.len()) {
+                self.behind_step(frames)
+            } else {
+                self.flush();
+                frames
+            };
             self.write_or_queue(frames);
         }
     }
 
-    /// What the consumer's step left and `frames` after it, as one write: a copy costs less than a write does.
+    /// Whether so many bytes of frames go out in one write with what the consumer's step left: a copy of them costs less
+    /// than a write does.
+    fn shares_a_write(&self, bytes: usize) -> bool {
+        const MOST: usize = 16 * 1024;
+        self.step.is_empty() || bytes <= MOST
+    }
+
+    /// What the consumer's step left and `frames` after it, as one write.
     pub(crate) fn behind_step(&mut self, frames: Bytes) -> Bytes {
         self.step_is_held = false;
         if self.step.is_empty() {
@@ -375,11 +388,12 @@ impl Outbox {
         }
     }
 
-    /// Whether frames may go to the socket at once: nothing is before them but the consumer's step, and nothing keeps them
-    /// back.
-    pub(crate) fn is_straight(&self) -> bool {
+    /// Whether so many bytes of frames may go to the socket at once: nothing is before them but a step that goes with them,
+    /// and nothing keeps them back.
+    pub(crate) fn is_straight(&self, bytes: usize) -> bool {
         self.phase == Phase::Open
             && self.queue.is_empty()
+            && self.shares_a_write(bytes)
             && self.paused.is_none()
             && self.socket().is_some()
     }
@@ -515,6 +529,8 @@ impl Outbox {
             return Poll::Ready(());
         }
         self.sender = Some(cx.waker().clone());
+        // Whoever waits for room does not wait for a group: the driver, which runs next, makes it.
+        self.step_is_held = false;
         Poll::Pending
     }
 

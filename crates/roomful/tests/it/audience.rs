@@ -1,17 +1,18 @@
 //! Audiences: every member hears exactly what is sent while it sits, in one order, whoever comes and goes meanwhile.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use roomful::audience::{Audience, Seat};
 use roomful::testing::Client;
 use roomful::{
-    ChannelLayer, CloseCode, Consumer, ConsumerService, Event, Message, Moment, Result, Socket,
-    SocketSender, json,
+    Backlog, ChannelLayer, CloseCode, Consumer, ConsumerService, Event, Message, Moment, Result,
+    Socket, SocketSender, json,
 };
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{served, soon};
-use crate::wire::{FIN, TEXT, Wire, close_frame, frame};
+use crate::wire::{FIN, Frame, TEXT, Wire, close_frame, frame};
 
 /// Gives its sender away and lives until the end.
 #[derive(Clone)]
@@ -326,6 +327,150 @@ async fn everybody_hears_exactly_what_was_sent_while_it_sat_on_many_threads() {
     for seed in 3..6 {
         everybody_hears_exactly_what_was_sent_while_it_sat(seed).await;
     }
+}
+
+/// Says to all what it hears, and answers the speaker in the same step.
+#[derive(Clone)]
+struct Answers {
+    audience: Audience,
+}
+
+impl Consumer for Answers {
+    type Event = Event;
+
+    async fn run(self, socket: &mut Socket) -> Result {
+        let mut seat = self.audience.join(&socket.sender());
+        socket.accept().await?;
+        loop {
+            let Moment::Message(message) = socket.next().await else {
+                return Ok(());
+            };
+            let text = message.into_text()?;
+            match text.split_once(' ').unwrap_or((&text, "")) {
+                // Nothing waits for this member: nothing is held.
+                ("whisper", _) => {}
+                _ => self.audience.send(&Message::Text(text.clone())),
+            }
+            socket.send(format!("answer: {text}")).await?;
+            seat.hold_step();
+            match text.split_once(' ').unwrap_or((&text, "")) {
+                ("twice", _) => {
+                    socket.send(format!("once more: {text}")).await?;
+                    seat.hold_step();
+                }
+                ("at-length", _) => {
+                    // More than may wait: this goes on when the socket has taken it.
+                    socket.send("x".repeat(5 << 10)).await?;
+                    socket.send("the end").await?;
+                }
+                ("pause", _) => {
+                    let other = Audience::new();
+                    let mut paused = other.join_paused(&socket.sender());
+                    tokio::task::yield_now().await;
+                    paused.resume();
+                }
+                ("sit", "elsewhere") => seat = self.audience.join(&socket.sender()),
+                ("close", _) => socket.close(CloseCode::NORMAL),
+                ("return", _) => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A place for [`Answers`] to answer.
+async fn answering() -> SocketAddr {
+    let audience = Audience::new();
+    let backlog = Backlog {
+        max_bytes: 8 << 10,
+        ..Backlog::default()
+    };
+    let service = Answers { audience }.into_service(&ChannelLayer::memory());
+    served(service.backlog(backlog)).await
+}
+
+#[tokio::test]
+async fn an_answer_that_is_held_goes_out_in_front_of_what_the_audience_says() {
+    let mut client = Wire::open(answering().await, "/").await;
+    for text in ["say 1", "say 2", "pause 3", "sit elsewhere", "say 4"] {
+        client.say(text).await;
+        client.expect_text(&format!("answer: {text}")).await;
+        client.expect_text(text).await;
+    }
+    client.say("twice 5").await;
+    for text in ["answer: twice 5", "once more: twice 5", "twice 5"] {
+        client.expect_text(text).await;
+    }
+    client.say("at-length 6").await;
+    client.expect_text("answer: at-length 6").await;
+    client.expect_text(&"x".repeat(5 << 10)).await;
+    let mut rest = [client.next().await.unwrap(), client.next().await.unwrap()];
+    rest.sort_unstable_by(|one, other| one.payload.cmp(&other.payload));
+    assert_eq!(
+        rest,
+        [Frame::text("at-length 6"), Frame::text("the end")],
+        "in either order"
+    );
+    client.say("whisper 6").await;
+    client.expect_text("answer: whisper 6").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_held_is_not_lost_when_the_connection_ends() {
+    let address = answering().await;
+    for (text, hears_itself) in [("return", true), ("close", false)] {
+        let mut client = Wire::open(address, "/").await;
+        client.say(text).await;
+        client.expect_text(&format!("answer: {text}")).await;
+        if hears_itself {
+            client.expect_text(text).await;
+        }
+        assert_eq!(client.next().await.unwrap().close_code(), 1000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn everybody_hears_every_answer_and_every_message_once() {
+    const MEMBERS: usize = 8;
+    const MESSAGES: usize = 200;
+    let address = answering().await;
+    let mut clients = Vec::new();
+    for _ in 0..MEMBERS {
+        clients.push(Wire::open(address, "/").await);
+    }
+    let talking = clients.into_iter().enumerate().map(|(member, mut client)| {
+        tokio::spawn(async move {
+            let mut heard = Vec::new();
+            for n in 0..MESSAGES {
+                client.say(&format!("say {member} {n}")).await;
+                // One under way, so that answers meet messages of others at all moments.
+                let answer = format!("answer: say {member} {n}");
+                loop {
+                    let frame = client.next().await.unwrap();
+                    match frame.as_text() {
+                        text if text == answer => break,
+                        text => heard.push(text.to_owned()),
+                    }
+                }
+            }
+            while heard.len() < MEMBERS * MESSAGES {
+                heard.push(client.next().await.unwrap().as_text().to_owned());
+            }
+            heard
+        })
+    });
+    let talking: Vec<_> = talking.collect();
+    let mut all = Vec::new();
+    for client in talking {
+        all.push(client.await.unwrap());
+    }
+    for heard in &all {
+        assert_eq!(*heard, all[0], "one order for all");
+    }
+    let mut once = all.swap_remove(0);
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), MEMBERS * MESSAGES);
 }
 
 #[tokio::test]

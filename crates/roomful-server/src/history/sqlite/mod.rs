@@ -5,8 +5,8 @@
 //! after, messages_before, … ──▶ queue ──▶ reader threads, each with a connection of its own
 //! ```
 //!
-//! While one commit is flushed the next batch gathers, and a writer that sleeps is woken when the event loop's turn is over:
-//! what came together shares a flush, alone an action waits for nobody.
+//! While one commit is flushed the next batch gathers, and a writer that sleeps is woken when the event loop has run what was
+//! ready: what came together shares a flush, and alone an action waits for nobody.
 //! In WAL mode readers never wait for the writer. SQLite blocks, so all of it is on threads of its own.
 //!
 //! A deleted text is overwritten in the file. The write-ahead log beside it may hold it until it is written over: after some
@@ -157,21 +157,19 @@ impl Sqlite {
     pub(super) fn append(&self, entry: Entry) -> Appending {
         let bytes = entry.text_bytes();
         let (answer, appending) = Appending::waiting();
+        let event_loop = answer.home().map(Handle::id);
         let request = Request::Append(entry, answer);
-        match self.writes.push_quietly(request, bytes) {
-            Ok(sleeps) => {
-                if sleeps {
-                    self.wake_writer_after_this_turn();
-                }
-                appending
-            }
-            Err(error) => Appending::known(Err(error)),
+        match self.writes.push_quietly(request, bytes, event_loop) {
+            Ok(true) => self.wake_writer(),
+            Ok(false) => {}
+            Err(error) => return Appending::known(Err(error)),
         }
+        appending
     }
 
-    /// What others say in the same turn of the event loop shares the commit. Where there is no event loop, or one that ends,
-    /// the writer is woken at once.
-    fn wake_writer_after_this_turn(&self) {
+    /// When what is ready on this event loop has run: what others say meanwhile shares the commit. Where there is none, or
+    /// one that ends, at once.
+    fn wake_writer(&self) {
         let wake = WakeOnDrop(Arc::clone(&self.writes));
         if let Ok(home) = Handle::try_current() {
             drop(home.spawn(async move { drop(wake) }));
@@ -272,7 +270,7 @@ struct CloseOnDrop<'a>(&'a Queue<Request>, &'a Queue<Read>);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.abandon();
         self.1.close();
     }
 }

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Id;
+
 use crate::history::HistoryError;
 
 pub(super) struct Queue<T> {
@@ -21,8 +23,17 @@ struct Waiting<T> {
     items: VecDeque<(T, usize)>,
     bytes: usize,
     closed: bool,
-    /// A taker waits for something to come, and nobody is about to wake it.
-    asleep: bool,
+    taker: Taker,
+}
+
+/// What the one who takes is doing, or one of those who do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taker {
+    Awake,
+    /// It waits for something to come.
+    Asleep,
+    /// The same, but who pushed from this event loop is about to wake it.
+    ToBeWoken(Option<Id>),
 }
 
 /// What [`Queue::take`] came back for.
@@ -42,7 +53,7 @@ impl<T> Queue<T> {
                 items: VecDeque::new(),
                 bytes: 0,
                 closed: false,
-                asleep: false,
+                taker: Taker::Awake,
             }),
             changed: Condvar::new(),
             max_items,
@@ -52,14 +63,19 @@ impl<T> Queue<T> {
 
     /// Adds `item`, which holds `bytes` of memory.
     pub(super) fn push(&self, item: T, bytes: usize) -> Result<(), HistoryError> {
-        self.push_quietly(item, bytes)?;
+        self.push_quietly(item, bytes, None)?;
         self.wake();
         Ok(())
     }
 
-    /// Adds `item` and says whether the taker sleeps, of whom there is one: then the caller has to [`wake`](Self::wake) it.
-    /// Whoever asks next is told that somebody is about to.
-    pub(super) fn push_quietly(&self, item: T, bytes: usize) -> Result<bool, HistoryError> {
+    /// Adds `item` and says whether the caller has to [`wake`](Self::wake) the taker. Who pushes next on the same event loop
+    /// need not; another loop does not rely on this one. For queues that one thread takes from.
+    pub(super) fn push_quietly(
+        &self,
+        item: T,
+        bytes: usize,
+        event_loop: Option<Id>,
+    ) -> Result<bool, HistoryError> {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(HistoryError::Closed);
@@ -72,7 +88,12 @@ impl<T> Queue<T> {
         }
         waiting.bytes += bytes;
         waiting.items.push_back((item, bytes));
-        Ok(std::mem::take(&mut waiting.asleep))
+        let told = Taker::ToBeWoken(event_loop);
+        if waiting.taker == Taker::Awake || waiting.taker == told {
+            return Ok(false);
+        }
+        waiting.taker = told;
+        Ok(true)
     }
 
     /// Wakes who takes.
@@ -92,7 +113,7 @@ impl<T> Queue<T> {
             if waiting.closed {
                 return Taken::Closed;
             }
-            waiting.asleep = true;
+            waiting.taker = Taker::Asleep;
             waiting =
                 match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                     None => self
@@ -106,7 +127,7 @@ impl<T> Queue<T> {
                     }
                 };
         }
-        waiting.asleep = false;
+        waiting.taker = Taker::Awake;
         let count = waiting.items.len().min(limit);
         for _ in 0..count {
             if let Some((item, bytes)) = waiting.items.pop_front() {
@@ -123,6 +144,13 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// Takes no more items, and throws away what is waiting: nobody will take it.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let items = std::mem::take(&mut self.lock().items);
+        drop(items);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,6 +158,8 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::Builder;
+
     use super::*;
 
     #[test]
@@ -165,6 +195,45 @@ mod tests {
         assert_eq!(queue.take(&mut batch, 10, None), Taken::Items);
         assert_eq!(queue.take(&mut batch, 10, None), Taken::Closed);
         assert_eq!(batch, ['a']);
+    }
+
+    #[test]
+    fn one_on_each_event_loop_is_told_to_wake_the_taker_that_sleeps() {
+        let queue = Queue::new(10, 100);
+        let loops: Vec<_> = (0..2)
+            .map(|_| Builder::new_current_thread().build().unwrap())
+            .collect();
+        let push = |item, on: usize| {
+            let id = Some(loops[on].handle().id());
+            queue.push_quietly(item, 1, id).unwrap()
+        };
+        assert!(!push('a', 0), "nobody takes yet");
+        std::thread::scope(|scope| {
+            let taking = scope.spawn(|| {
+                let mut batch = Vec::new();
+                assert_eq!(queue.take(&mut batch, 10, None), Taken::Items);
+                assert_eq!(queue.take(&mut batch, 10, None), Taken::Items);
+                batch
+            });
+            while queue.lock().taker != Taker::Asleep {
+                std::thread::yield_now();
+            }
+            assert!(push('b', 0));
+            assert!(!push('c', 0));
+            assert!(push('d', 1));
+            queue.wake();
+            assert_eq!(taking.join().unwrap(), ['a', 'b', 'c', 'd']);
+        });
+    }
+
+    #[test]
+    fn what_is_abandoned_is_dropped() {
+        let queue = Queue::new(10, 100);
+        let item = std::sync::Arc::new(());
+        queue.push(std::sync::Arc::clone(&item), 1).unwrap();
+        queue.abandon();
+        assert_eq!(std::sync::Arc::strong_count(&item), 1);
+        assert_eq!(queue.take(&mut Vec::new(), 10, None), Taken::Closed);
     }
 
     #[test]
