@@ -53,8 +53,15 @@ pub(crate) enum Decision {
 /// How to accept: the subprotocol that was chosen, and headers of the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Accept {
-    pub(crate) subprotocol: Option<HeaderValue>,
-    pub(crate) headers: HeaderMap,
+    /// Boxed: most say nothing, and every connection's task has room for one of these.
+    words: Option<Box<Words>>,
+}
+
+/// What is said when a connection is accepted.
+#[derive(Clone, Debug, Default)]
+struct Words {
+    subprotocol: Option<HeaderValue>,
+    headers: HeaderMap,
 }
 
 /// What happens next in the life of a connection.
@@ -113,7 +120,7 @@ impl Socket {
     /// As [`accept`](Self::accept); also if the subprotocol is none that the client offered, which a browser would take as
     /// a failed handshake.
     pub async fn accept_with(&mut self, accept: Accept) -> Result {
-        if let Some(chosen) = &accept.subprotocol
+        if let Some(chosen) = accept.chosen()
             && !self
                 .scope
                 .subprotocols()
@@ -370,15 +377,26 @@ impl Accept {
     /// If it is not a token of visible ASCII characters.
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
-        self.subprotocol =
-            Some(HeaderValue::from_str(name).expect("a subprotocol is a token of visible ASCII"));
+        let name = HeaderValue::from_str(name).expect("a subprotocol is a token of visible ASCII");
+        self.words.get_or_insert_default().subprotocol = Some(name);
         self
     }
 
     /// A header of the answer; those of the handshake itself cannot be replaced.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.append(name, value);
+        let words = self.words.get_or_insert_default();
+        words.headers.append(name, value);
         self
+    }
+
+    /// The subprotocol, where one was chosen.
+    pub(crate) fn chosen(&self) -> Option<&HeaderValue> {
+        self.words.as_ref()?.subprotocol.as_ref()
+    }
+
+    /// The headers of the answer that are not the handshake's own, where there are any.
+    pub(crate) fn headers(&self) -> Option<&HeaderMap> {
+        Some(&self.words.as_ref()?.headers)
     }
 }

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams};
 use futures_util::FutureExt as _;
 use futures_util::future::{MaybeDone, maybe_done};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -137,11 +137,10 @@ where
         }
         match decided {
             Ok(Ok(Decision::Accept(accept))) => {
-                let subprotocol = accept
-                    .subprotocol
-                    .as_ref()
-                    .and_then(|name| name.to_str().ok());
-                let headers = handshake.response_headers(subprotocol, &accept.headers);
+                let subprotocol = accept.chosen().and_then(|name| name.to_str().ok());
+                let none = HeaderMap::new();
+                let headers = accept.headers().unwrap_or(&none);
+                let headers = handshake.response_headers(subprotocol, headers);
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
                 // `accept_with` has checked that the client offered it.

@@ -154,7 +154,7 @@ mod tests {
         let service = Echo.into_service(&ChannelLayer::memory());
         let (bytes, socket, client) = crate::upgrade::measure(service.endpoint);
         let life_bytes = size_of_val(&live(Echo, socket, client));
-        assert!(life_bytes <= 1024, "{life_bytes} bytes");
+        assert!(life_bytes <= 768, "{life_bytes} bytes");
         assert!(bytes <= 256, "{bytes} bytes");
     }
 }
