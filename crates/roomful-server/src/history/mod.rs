@@ -30,6 +30,7 @@ mod appending;
 mod clock;
 mod entry;
 mod error;
+mod integer;
 mod listeners;
 mod memory;
 mod postgres;
