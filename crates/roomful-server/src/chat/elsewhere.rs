@@ -11,13 +11,12 @@ use roomful::layer::Inbox;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Chat, Room, stopped};
+use super::{Chat, Room, stopped, unnumbered};
 use crate::node::{self, Meeting, Node, Outsider, Sender, group_of};
 use crate::presence::Elsewhere;
 use crate::presence::gossip::{Effect, Gossip, What};
-use crate::protocol::{Action, EventKind, Member, RoomEvent, RoomName, ServerMessage};
+use crate::protocol::{Action, Member, RoomEvent, ServerMessage};
 use crate::refusal::Refusal;
-use crate::timestamp::Timestamp;
 
 /// How long opening a room waits for the layer; then the room is open without it, and enters its group when it can.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -187,28 +186,13 @@ impl Chat {
         node.count_outsider();
         // What is stored, the feed hands out by itself.
         if !is_stored {
+            let id = id.unwrap_or_else(|| crate::identity::random_text().into());
             let event = unnumbered(&room.name, id, from, text);
             match self.is_numbered() {
                 true => room.feed.pass_unsaved(&event),
                 false => room.feed.pass_unnumbered(&event),
             }
         }
-    }
-}
-
-fn unnumbered(room: &RoomName, id: Option<Arc<str>>, from: Member, text: ByteString) -> RoomEvent {
-    RoomEvent {
-        kind: EventKind::Message,
-        room: room.as_str().into(),
-        seq: 0,
-        id: id.unwrap_or_else(|| crate::identity::random_text().into()),
-        from,
-        at: Timestamp::now(),
-        text: Some(text),
-        reply_to: None,
-        target: None,
-        emoji: None,
-        on: None,
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ahash::AHashMap;
+use bytestring::ByteString;
 use tokio::sync::watch;
 
 pub use acting::{Acting, Storing};
@@ -316,19 +317,7 @@ impl Chat {
                 "this server keeps no history: there is nothing to change",
             ));
         };
-        let event = RoomEvent {
-            kind: EventKind::Message,
-            room: room.as_str().into(),
-            seq: 0,
-            id: id.into_text(),
-            from: by.clone(),
-            at: Timestamp::now(),
-            text: Some(text),
-            reply_to: None,
-            target: None,
-            emoji: None,
-            on: None,
-        };
+        let event = unnumbered(room, id.into_text(), by.clone(), text);
         self.inner.rooms.room(room).feed.pass_unnumbered(&event);
         self.counters().acted(event.kind, Duration::ZERO);
         let event = Arc::new(event);
@@ -364,6 +353,23 @@ impl Chat {
 pub async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // A chat that is gone has stopped, too.
     let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// A message that is shown and not stored.
+fn unnumbered(room: &RoomName, id: Arc<str>, from: Member, text: ByteString) -> RoomEvent {
+    RoomEvent {
+        kind: EventKind::Message,
+        room: room.as_str().into(),
+        seq: 0,
+        id,
+        from,
+        at: Timestamp::now(),
+        text: Some(text),
+        reply_to: None,
+        target: None,
+        emoji: None,
+        on: None,
+    }
 }
 
 fn parse_name(name: &str) -> Result<Arc<str>, Refusal> {

@@ -30,6 +30,7 @@ mod appending;
 mod clock;
 mod entry;
 mod error;
+mod integer;
 mod listeners;
 mod memory;
 mod postgres;
@@ -312,10 +313,12 @@ impl History {
     /// [`HistoryError::MessageNotFound`], and as [`after`](Self::after).
     pub async fn message(&self, room: &RoomName, seq: u64) -> Result<MessageView, HistoryError> {
         let found = match &self.store {
-            Store::Sqlite(sqlite) => sqlite.message(room, seq).await?,
-            Store::Postgres(postgres) => postgres.message(room, seq).await?,
             Store::Memory(memory) => memory.message(room, seq)?,
-            Store::None => return Err(HistoryError::NoHistory),
+            Store::Sqlite(_) | Store::Postgres(_) | Store::None => {
+                let before = Some(seq.saturating_add(1));
+                let newest = self.messages_before(room, before, 1).await?.pop();
+                newest.filter(|message| message.seq == seq)
+            }
         };
         found.ok_or(HistoryError::MessageNotFound)
     }

@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 use super::host::{HostPort, Origin};
 use super::pattern::{BadHostPattern, OriginPattern};
 use crate::routing::plain;
-use crate::scope::asks_for_websocket;
+use crate::ws::handshake::is_websocket_upgrade;
 
 /// A tower layer that lets pages of some origins through and answers 403 to those of others, before the service inside
 /// has seen the request.
@@ -141,8 +141,9 @@ impl AllowedOrigins {
     }
 
     fn allows<B>(&self, request: &Request<B>) -> bool {
-        let checked =
-            self.check_all || !request.method().is_safe() || asks_for_websocket(request.headers());
+        let checked = self.check_all
+            || !request.method().is_safe()
+            || is_websocket_upgrade(request.headers());
         if !checked {
             return true;
         }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower::{Service, ServiceExt as _};
 
 use super::service::{BoxedService, RouteFuture, RouteService, answer, boxed, plain};
-use crate::scope::asks_for_websocket;
+use crate::ws::handshake::is_websocket_upgrade;
 
 /// Chooses a service by protocol, so that a page and its socket can share one URL and one port.
 ///
@@ -85,7 +85,7 @@ impl Service<Request<Body>> for ProtocolTypeRouter {
     }
 
     fn call(&mut self, request: Request<Body>) -> RouteFuture {
-        let websocket = asks_for_websocket(request.headers());
+        let websocket = is_websocket_upgrade(request.headers());
         match (websocket, &self.services.http, &self.services.websocket) {
             (false, Some(service), _) | (true, _, Some(service)) => {
                 Box::pin(service.clone().oneshot(request))

@@ -188,15 +188,6 @@ impl Scope {
     }
 }
 
-/// Whether a request asks for a WebSocket: its `Upgrade` names one, whatever the rest of the handshake looks like.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap<HeaderValue>) -> bool {
-    headers
-        .get_all(http::header::UPGRADE)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-}
-
 fn decode_form(text: &str) -> String {
     let spaced = text.replace('+', " ");
     percent_encoding::percent_decode_str(&spaced)

@@ -24,7 +24,7 @@ use super::HttpLimits;
 use super::accept::{Arrival, Serving};
 use super::http1::{self, malformed};
 use crate::connection::{Accepted, Promise, Promised, Switched};
-use crate::scope::asks_for_websocket;
+use crate::ws::handshake::is_websocket_upgrade;
 
 /// Browsers send twenty header fields.
 const MAX_HEADERS: usize = 64;
@@ -59,7 +59,7 @@ pub(super) fn whole_request(bytes: &Bytes, limits: &HttpLimits) -> Option<(Reque
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).ok()?;
         headers.append(name, value);
     }
-    let is_handshake = asks_for_websocket(headers)
+    let is_handshake = is_websocket_upgrade(headers)
         && malformed(&request).is_none()
         && !request.headers().contains_key(CONTENT_LENGTH);
     is_handshake.then_some((request, length))

@@ -85,6 +85,7 @@ impl Shards {
             .strip_prefix("GET ")?
             .split([' ', '?'])
             .next()?;
+        // Less than `is_websocket_upgrade`: only a GET, only `websocket` alone. What is missed here is found later.
         let asks = lines
             .filter_map(|line| line.split_once(':'))
             .any(|(name, value)| {

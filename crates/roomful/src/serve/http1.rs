@@ -17,7 +17,7 @@ use tower::{Service, ServiceExt as _};
 use super::accept::{Arrival, Serving};
 use super::handshake::Begun;
 use crate::connection::{HttpStream, Switched};
-use crate::scope::asks_for_websocket;
+use crate::ws::handshake::is_websocket_upgrade;
 
 /// What one connection's requests have in common.
 struct Connection {
@@ -141,7 +141,7 @@ where
                 // What follows on such a connection may not be what it seems (RFC 9112, section 11.2).
                 closing((StatusCode::BAD_REQUEST, format!("{sentence}\n")).into_response())
             } else {
-                let upgrading = asks_for_websocket(request.headers());
+                let upgrading = is_websocket_upgrade(request.headers());
                 let mut request = request.map(Body::new);
                 connection.arrival.attach(&mut request, None);
                 let response = service.oneshot(request).await.into_response();

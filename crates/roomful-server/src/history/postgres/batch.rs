@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::rows::{signed, unsigned};
+use crate::history::integer::{signed, unsigned};
 use crate::history::{Appended, Entry, HistoryError};
 use crate::protocol::{Action, EventKind, RoomEvent, RoomName};
 use crate::timestamp::Timestamp;

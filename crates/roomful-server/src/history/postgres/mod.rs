@@ -181,20 +181,6 @@ impl Postgres {
             .await
     }
 
-    pub(super) async fn message(
-        &self,
-        room: &RoomName,
-        seq: u64,
-    ) -> Result<Option<MessageView>, HistoryError> {
-        let newest = self
-            .messages_before(room, Some(seq.saturating_add(1)), 1)
-            .await?;
-        Ok(newest
-            .into_iter()
-            .next()
-            .filter(|message| message.seq == seq))
-    }
-
     pub(super) async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, HistoryError> {
         let rooms = rooms.to_vec();
         self.read(async move |session| reader::heads(session, &rooms).await)

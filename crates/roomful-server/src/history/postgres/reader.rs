@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::link::Session;
-use super::rows::{self, event_columns, from_store, signed, unsigned};
+use super::rows::{self, event_columns, from_store};
+use crate::history::integer::{signed, unsigned};
 use crate::history::{EventsPage, RoomSummary, grouped_reactions};
 use crate::protocol::{MessageView, RoomName};
 use crate::timestamp::Timestamp;

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::StoreError;
 use super::link::{Link, Session};
-use super::rows::signed;
+use crate::history::integer::signed;
 use crate::history::{Clock, Retention};
 
 /// Events that one bite takes at most: a few milliseconds in which nobody can speak in the room.

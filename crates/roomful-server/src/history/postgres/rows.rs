@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 
 use super::StoreError;
+use crate::history::integer::unsigned;
 use crate::protocol::{EventKind, Member, RoomEvent};
 use crate::timestamp::Timestamp;
 
@@ -93,16 +94,6 @@ pub(super) fn from_store(kept: String) -> String {
         });
     }
     text
-}
-
-/// PostgreSQL's integers have a sign, numbers of events have none.
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-/// What is over the largest integer is over every number in the log too.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

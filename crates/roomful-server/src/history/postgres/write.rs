@@ -11,8 +11,9 @@ use tokio_postgres::types::ToSql;
 use super::StoreError;
 use super::batch::{self, Decided, Known, New, Room};
 use super::link::Session;
-use super::rows::{self, event_columns, kind_number, signed, to_store};
+use super::rows::{self, event_columns, kind_number, to_store};
 use crate::history::Entry;
+use crate::history::integer::signed;
 use crate::protocol::{EventKind, RoomName};
 
 const CREATE: &str =

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::rooms::{Room, Rooms};
-use super::rows::{self, Text, event_columns, signed};
+use super::rows::{self, Text, event_columns};
+use crate::history::integer::{signed, unsigned};
 use crate::history::{Appended, Entry, HistoryError};
 use crate::protocol::{Action, EventKind, RoomEvent};
 use crate::timestamp::Timestamp;
@@ -57,7 +58,7 @@ pub(super) fn apply(
     let at = now_ms.max(room.last_at);
     let event = entry.clone().numbered(
         Arc::clone(&room.name),
-        rows::unsigned(room.head + 1),
+        unsigned(room.head + 1),
         Timestamp::from_millis(at),
     );
     if !insert(connection, room, &event, at)? {

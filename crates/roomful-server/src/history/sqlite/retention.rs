@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Retention;
 use super::rooms::{Room, Rooms};
+use crate::history::integer::signed;
 
 /// Events that one bite takes at most: a few milliseconds of the writer's time.
 const BITE: i64 = 500;
@@ -30,7 +31,7 @@ pub(super) struct Pruner {
 impl Pruner {
     pub(super) fn new(retention: Retention) -> Self {
         Self {
-            keep: retention.events_per_room.map(super::rows::signed),
+            keep: retention.events_per_room.map(signed),
             age_ms: retention
                 .age
                 .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
+use crate::history::integer::unsigned;
 use crate::protocol::{EventKind, Member, MessageView, RoomEvent};
 use crate::timestamp::Timestamp;
 
@@ -101,14 +102,4 @@ impl FromSql for Text {
             _ => Err(FromSqlError::InvalidType),
         }
     }
-}
-
-/// SQLite's integers have a sign, numbers of events have none.
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-/// What is over SQLite's largest integer is over every number in the log too.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
