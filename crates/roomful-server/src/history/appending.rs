@@ -13,7 +13,7 @@ use super::{Appended, HistoryError};
 pub(super) type Outcome = Result<Appended, HistoryError>;
 
 /// An action that was given to the store, and its outcome as soon as there is one. The store goes on without it being
-/// polled, and if it is dropped.
+/// polled, and if it is dropped, as long as the runtime runs that it was given from.
 #[derive(Debug)]
 #[must_use = "the outcome says whether it is stored"]
 pub struct Appending(State);
