@@ -428,6 +428,8 @@ pub(crate) async fn who_joins_or_leaves_between_two_group_sends_gets_one_of_them
     layer.group_add("room", names[0].as_str()).await.unwrap();
     layer.group_add("room", names[1].as_str()).await.unwrap();
     layer.group_send("room", &numbered(1)).await.unwrap();
+    // It has come to this process: some dialects only say that it is on its way.
+    assert_eq!(next_number(&mut inboxes[0]).await, 1);
 
     layer
         .group_discard("room", names[1].as_str())
@@ -436,7 +438,6 @@ pub(crate) async fn who_joins_or_leaves_between_two_group_sends_gets_one_of_them
     layer.group_add("room", names[2].as_str()).await.unwrap();
     layer.group_send("room", &numbered(2)).await.unwrap();
 
-    assert_eq!(next_number(&mut inboxes[0]).await, 1);
     assert_eq!(next_number(&mut inboxes[0]).await, 2);
     assert_eq!(next_number(&mut inboxes[1]).await, 1);
     assert_eq!(next_number(&mut inboxes[2]).await, 2);

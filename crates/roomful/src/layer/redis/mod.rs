@@ -141,7 +141,9 @@ impl ChannelLayer {
     /// A layer on Redis, with the options of `channels_redis`; [`RedisOptions`] has others.
     ///
     /// `redis://localhost:6379` speaks with Django processes that have `RedisChannelLayer`, and
-    /// `redis+pubsub://localhost:6379` with those that have `RedisPubSubChannelLayer`.
+    /// `redis+pubsub://localhost:6379` with those that have `RedisPubSubChannelLayer`. With the latter an event is on its
+    /// way when [`group_send`](Self::group_send) returns: who leaves the group before it comes does not get it, and who joins
+    /// may.
     ///
     /// # Errors
     /// Where the URL is not one, or Redis cannot be reached now.
