@@ -53,13 +53,13 @@ pub(crate) enum Decision {
 /// How to accept: the subprotocol that was chosen, and headers of the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Accept {
-    /// Boxed: most say nothing, and every connection's task has room for one of these.
-    words: Option<Box<Words>>,
+    /// Boxed: most have none, and every connection's task has room for one of these.
+    extras: Option<Box<Extras>>,
 }
 
-/// What is said when a connection is accepted.
+/// What an answer has beyond a bare 101.
 #[derive(Clone, Debug, Default)]
-struct Words {
+struct Extras {
     subprotocol: Option<HeaderValue>,
     headers: HeaderMap,
 }
@@ -378,25 +378,25 @@ impl Accept {
     #[must_use]
     pub fn subprotocol(mut self, name: &str) -> Self {
         let name = HeaderValue::from_str(name).expect("a subprotocol is a token of visible ASCII");
-        self.words.get_or_insert_default().subprotocol = Some(name);
+        self.extras.get_or_insert_default().subprotocol = Some(name);
         self
     }
 
     /// A header of the answer; those of the handshake itself cannot be replaced.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        let words = self.words.get_or_insert_default();
-        words.headers.append(name, value);
+        let extras = self.extras.get_or_insert_default();
+        extras.headers.append(name, value);
         self
     }
 
     /// The subprotocol, where one was chosen.
     pub(crate) fn chosen(&self) -> Option<&HeaderValue> {
-        self.words.as_ref()?.subprotocol.as_ref()
+        self.extras.as_ref()?.subprotocol.as_ref()
     }
 
     /// The headers of the answer that are not the handshake's own, where there are any.
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
-        Some(&self.words.as_ref()?.headers)
+        Some(&self.extras.as_ref()?.headers)
     }
 }

@@ -22,9 +22,9 @@ use stretch::{Stretch, Track};
 use crate::ws::Encoder;
 use crate::{Message, SocketSender};
 
-/// Members of an audience in which an answer waits for what everybody hears. In an audience of two that saves a third of the
+/// The largest audience in which an answer waits for what everybody hears. In an audience of two that saves a third of the
 /// CPU; of 50, a twentieth, and an answer takes twice as long on a machine that has no time left.
-const HOLDS_STEPS: usize = 16;
+const HOLDS_STEPS_UP_TO: usize = 16;
 
 /// A set of WebSockets that hear the same messages, in the same order. Clones are the same audience.
 ///
@@ -208,7 +208,7 @@ impl Seat {
     pub fn hold_step(&self) {
         // While this is locked nothing that waits becomes a flush; one that is under way still has to come by.
         let state = self.shared.lock();
-        let is_worth_it = state.members.len() <= HOLDS_STEPS;
+        let is_worth_it = state.members.len() <= HOLDS_STEPS_UP_TO;
         let end = state.waiting.track(self.place.deflated).end();
         let place = &self.place;
         place

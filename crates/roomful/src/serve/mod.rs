@@ -159,9 +159,9 @@ impl Server {
         self
     }
 
-    /// Answers the handshakes of WebSockets without hyper, which spares a fifth of what a connection costs. For services whose WebSockets are all
-    /// [`Consumer`](crate::Consumer)s: whatever else takes upgrades, such as axum's `WebSocketUpgrade`, finds none in most of
-    /// its requests.
+    /// Answers the handshakes of WebSockets without hyper, which spares a fifth of what a connection costs. For services
+    /// whose WebSockets are all [`Consumer`](crate::Consumer)s: whatever else takes upgrades, such as axum's
+    /// `WebSocketUpgrade`, finds none in most of its requests.
     #[must_use]
     pub fn direct_handshakes(self) -> Self {
         Self {

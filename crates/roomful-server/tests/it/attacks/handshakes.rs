@@ -9,6 +9,7 @@ async fn a_handshake_that_is_none_gets_the_status_that_says_why() {
     let canary = Canary::sits_in(&server).await;
     let host = "Host: x\r\n";
     let request = |line: &str, headers: &[&str]| format!("{line}\r\n{}\r\n", headers.concat());
+    let whole = |line: &str, more: &str| request(line, &[host, UPGRADE, VERSION, KEY, more]);
     let get = "GET /room/123/ HTTP/1.1";
     let key = |key: &str| format!("Sec-WebSocket-Key: {key}\r\n");
 
@@ -45,11 +46,7 @@ async fn a_handshake_that_is_none_gets_the_status_that_says_why() {
             ),
             400,
         ),
-        (
-            "two keys",
-            request(get, &[host, UPGRADE, VERSION, KEY, KEY]),
-            400,
-        ),
+        ("two keys", whole(get, KEY), 400),
         ("no version", request(get, &[host, UPGRADE, KEY]), 400),
         (
             "version 8",
@@ -69,16 +66,8 @@ async fn a_handshake_that_is_none_gets_the_status_that_says_why() {
             request(get, &[host, UPGRADE, KEY, VERSION, VERSION]),
             400,
         ),
-        (
-            "POST",
-            request("POST /room/123/ HTTP/1.1", &[host, UPGRADE, VERSION, KEY]),
-            405,
-        ),
-        (
-            "HTTP/1.0",
-            request("GET /room/123/ HTTP/1.0", &[host, UPGRADE, VERSION, KEY]),
-            505,
-        ),
+        ("POST", whole("POST /room/123/ HTTP/1.1", ""), 405),
+        ("HTTP/1.0", whole("GET /room/123/ HTTP/1.0", ""), 505),
         ("no host", request(get, &[UPGRADE, VERSION, KEY]), 400),
         (
             "two hosts",
@@ -121,47 +110,25 @@ async fn a_handshake_that_is_none_gets_the_status_that_says_why() {
             ),
             400,
         ),
-        (
-            "a body",
-            request(get, &[host, UPGRADE, VERSION, KEY, "Content-Length: 2\r\n"]) + "hi",
-            400,
-        ),
+        ("a body", whole(get, "Content-Length: 2\r\n") + "hi", 400),
         (
             "a chunked body",
-            request(
-                get,
-                &[
-                    host,
-                    UPGRADE,
-                    VERSION,
-                    KEY,
-                    "Transfer-Encoding: chunked\r\n",
-                ],
-            ) + "0\r\n\r\n",
+            whole(get, "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n",
             400,
         ),
         (
             "a protocol list with a hole",
-            request(
-                get,
-                &[
-                    host,
-                    UPGRADE,
-                    VERSION,
-                    KEY,
-                    "Sec-WebSocket-Protocol: a,,b\r\n",
-                ],
-            ),
+            whole(get, "Sec-WebSocket-Protocol: a,,b\r\n"),
             400,
         ),
         (
             "a path without a route",
-            request("GET /nowhere/ HTTP/1.1", &[host, UPGRADE, VERSION, KEY]),
+            whole("GET /nowhere/ HTTP/1.1", ""),
             404,
         ),
         (
             "a room that cannot be",
-            request("GET /room/a%20b/ HTTP/1.1", &[host, UPGRADE, VERSION, KEY]),
+            whole("GET /room/a%20b/ HTTP/1.1", ""),
             404,
         ),
     ] {
