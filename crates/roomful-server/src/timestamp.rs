@@ -19,6 +19,11 @@ impl Timestamp {
         Self { millis }
     }
 
+    /// Milliseconds since 1970.
+    pub const fn as_millis(self) -> i64 {
+        self.millis
+    }
+
     /// Now, by the system's clock.
     pub fn now() -> Self {
         Self::from_millis(jiff::Timestamp::now().as_millisecond())

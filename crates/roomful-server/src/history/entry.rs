@@ -28,14 +28,6 @@ impl Entry {
         self.authority == Authority::Any || owner == &*self.author.id
     }
 
-    /// Whether the entry needs nothing that was there before it.
-    pub(super) fn may_begin_room(&self) -> bool {
-        matches!(
-            self.action,
-            Action::Say { reply_to: None, .. } | Action::Topic { .. }
-        )
-    }
-
     /// How many bytes of text it brings.
     pub(super) fn text_bytes(&self) -> usize {
         match &self.action {

@@ -18,6 +18,8 @@
 //!   Only who puts back an old copy of the file takes numbers back. Then the store needs a new epoch, so that nobody goes on
 //!   from a number that now means something else: `UPDATE store SET epoch = lower(hex(randomblob(8)))`.
 //!
+//! What becomes of an action is decided in `decide`, and what retention removes in `retention`, for all stores alike.
+//!
 //! ```text
 //! History ─┬─ sqlite/    one writer thread, grouped commits; reader threads   one node, survives everything
 //!          ├─ postgres/  grouped commits under row locks; readers             several nodes, survives everything
@@ -28,12 +30,17 @@
 mod action_id;
 mod appending;
 mod clock;
+mod commit;
+mod decide;
 mod entry;
 mod error;
 mod integer;
+mod kind;
 mod listeners;
 mod memory;
 mod postgres;
+mod queue;
+mod retention;
 mod sqlite;
 
 use std::fmt;
@@ -49,7 +56,8 @@ pub use clock::Clock;
 pub use error::{HistoryError, OpenError};
 pub use memory::MemoryOptions;
 pub use postgres::PostgresOptions;
-pub use sqlite::{Retention, SqliteOptions, Synchronous};
+pub use retention::Retention;
+pub use sqlite::SqliteOptions;
 
 use entry::{Authority, Entry};
 use listeners::{Listener, Listeners};
@@ -77,6 +85,18 @@ enum Store {
 struct Identity {
     epoch: Option<Arc<str>>,
     secret: [u8; 32],
+}
+
+/// What an acknowledged action survives. The end of the process, however sudden, is survived with each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Power loss too: each commit is flushed to the disk before it is acknowledged.
+    #[default]
+    Full,
+    /// Power loss takes the last commits with it: up to everything since the last checkpoint, some thousand messages.
+    Normal,
+    /// Power loss may take the whole file with it.
+    Off,
 }
 
 /// What [`History::append`] stored.

@@ -9,23 +9,18 @@ use bytestring::ByteString;
 use hashbrown::HashTable;
 
 use super::MemoryOptions;
+use crate::history::decide::{self, Change, Known, RoomState};
 use crate::history::{Appended, Entry, EventsPage, HistoryError, RoomSummary, grouped_reactions};
-use crate::protocol::{Action, EventKind, MessageView, RoomEvent, RoomName};
-use crate::timestamp::Timestamp;
+use crate::protocol::{EventKind, MessageView, RoomEvent, RoomName};
 
 pub(super) struct Log {
-    room: Arc<str>,
-    /// The newest number given.
-    pub(super) head: u64,
+    state: RoomState,
     /// The newest numbers without holes: the last one is `head`.
     kept: VecDeque<Kept>,
     /// The number of every event that is kept and may be said again, by its key; author and id are looked up in the event.
     numbers: HashTable<u64>,
     hasher: RandomState,
     text_bytes: usize,
-    /// Messages that are kept and not deleted.
-    messages: u64,
-    last_at_ms: i64,
     topic: String,
 }
 
@@ -51,16 +46,18 @@ impl Log {
     /// An empty log whose first number is the one after `head`.
     pub(super) fn new(room: &RoomName, head: u64) -> Self {
         Self {
-            room: room.as_str().into(),
-            head,
+            state: RoomState::new(room.as_str().into(), head),
             kept: VecDeque::new(),
             numbers: HashTable::new(),
             hasher: RandomState::new(),
             text_bytes: 0,
-            messages: 0,
-            last_at_ms: 0,
             topic: String::new(),
         }
+    }
+
+    /// The newest number given.
+    pub(super) fn head(&self) -> u64 {
+        self.state.head
     }
 
     pub(super) fn append(
@@ -70,79 +67,98 @@ impl Log {
     ) -> Result<Appended, HistoryError> {
         let key =
             (entry.id.may_come_again()).then(|| self.key(&entry.author.id, entry.id.as_str()));
-        if let Some(event) = key.and_then(|key| self.said(key, &entry)) {
-            return Ok(Appended {
-                event: Arc::clone(event),
-                repeated: true,
-            });
+        let target_author = decide::target(&entry.action).and_then(|target| self.author_of(target));
+        let known = Known {
+            repeated: key.and_then(|key| self.said(key, &entry)),
+            target_author: target_author.as_deref(),
+        };
+        let now_ms = options.clock.now_ms();
+        let appended = self.state.decide(entry, known, now_ms)?;
+        if !appended.repeated {
+            self.apply(&appended.event);
+            self.push(Arc::clone(&appended.event), key);
+            self.prune(options);
         }
-        let seq = self.head + 1;
-        self.apply(&entry, seq)?;
-        match entry.action {
-            Action::Say { .. } => self.messages += 1,
-            Action::Delete { .. } => self.messages -= 1,
-            Action::Edit { .. } | Action::React { .. } | Action::Topic { .. } => {}
-        }
+        Ok(appended)
+    }
 
-        self.last_at_ms = self.last_at_ms.max(options.clock.now_ms());
-        let event = Arc::new(entry.numbered(
-            Arc::clone(&self.room),
-            seq,
-            Timestamp::from_millis(self.last_at_ms),
-        ));
+    /// Adds the newest event.
+    fn push(&mut self, event: Arc<RoomEvent>, key: Option<NonZeroU64>) {
+        let seq = event.seq;
         self.text_bytes += text_bytes(&event);
+        self.state.advance(&event);
         self.kept.push_back(Kept {
-            event: Arc::clone(&event),
+            event,
             since: None,
             key,
         });
-        self.head = seq;
         if let Some(key) = key {
-            let kept = &self.kept;
-            let key_of = |&seq: &u64| place(kept, self.head, seq).and_then(|place| kept[place].key);
+            let (kept, head) = (&self.kept, self.state.head);
+            let key_of = |&seq: &u64| place(kept, head, seq).and_then(|place| kept[place].key);
             self.numbers
                 .insert_unique(key.get(), seq, |seq| key_of(seq).map_or(0, NonZeroU64::get));
         }
-        self.prune(options);
-        Ok(Appended {
-            event,
-            repeated: false,
-        })
     }
 
-    /// Changes how the target reads; nothing where the action is refused.
-    fn apply(&mut self, entry: &Entry, seq: u64) -> Result<(), HistoryError> {
-        match &entry.action {
-            Action::Say { reply_to, .. } => {
-                if reply_to.is_some_and(|target| target == 0 || target > self.head) {
-                    return Err(HistoryError::MessageNotFound);
+    /// Changes how the room reads now.
+    fn apply(&mut self, event: &RoomEvent) {
+        match Change::of(event) {
+            Change::Said => {}
+            Change::Edited { target } => {
+                if let Some(since) = self.since(target) {
+                    since.edits.push(event.seq);
                 }
             }
-            Action::Edit { target, .. } => self.own(*target, entry)?.since().edits.push(seq),
-            Action::Delete { target } => {
-                let since = self.own(*target, entry)?.since();
+            Change::Deleted { target } => {
+                let Some(since) = self.since(target) else {
+                    return;
+                };
                 since.deleted = true;
                 since.reactions = Vec::new();
                 let edits = std::mem::take(&mut since.edits);
-                for seq in edits.into_iter().chain([*target]) {
+                for seq in edits.into_iter().chain([target]) {
                     self.wipe(seq);
                 }
             }
-            Action::React { target, emoji, on } => {
-                let member = &entry.author.id;
-                let reactions = &mut self.living(*target)?.since().reactions;
-                let place = reactions
-                    .iter()
-                    .position(|(e, m)| e == emoji && m == member);
-                match (place, on) {
-                    (None, true) => reactions.push((emoji.clone(), Arc::clone(member))),
-                    (Some(place), false) => drop(reactions.remove(place)),
-                    (Some(_), true) | (None, false) => {}
+            Change::ReactionSet {
+                target,
+                emoji,
+                member,
+            } => {
+                let Some(since) = self.since(target) else {
+                    return;
+                };
+                let reactions = &mut since.reactions;
+                if !reactions.iter().any(|(e, m)| e == emoji && m == member) {
+                    reactions.push((emoji.to_owned(), Arc::clone(member)));
                 }
             }
-            Action::Topic { text } => self.topic = text.to_string(),
+            Change::ReactionTakenBack {
+                target,
+                emoji,
+                member,
+            } => {
+                if let Some(since) = self.since(target) {
+                    since
+                        .reactions
+                        .retain(|(e, m)| e != emoji || &**m != member);
+                }
+            }
+            Change::Topic { text } => text.clone_into(&mut self.topic),
         }
-        Ok(())
+    }
+
+    /// What became of the event `seq`, to be changed.
+    fn since(&mut self, seq: u64) -> Option<&mut Since> {
+        let place = self.place(seq)?;
+        Some(self.kept[place].since.get_or_insert_default())
+    }
+
+    /// Who said the message `seq`, unless it is deleted.
+    fn author_of(&self, seq: u64) -> Option<Arc<str>> {
+        let kept = &self.kept[self.place(seq)?];
+        kept.is_living_message()
+            .then(|| Arc::clone(&kept.event.from.id))
     }
 
     fn wipe(&mut self, seq: u64) {
@@ -161,7 +177,8 @@ impl Log {
             let Some(kept) = self.kept.pop_front() else {
                 break;
             };
-            self.messages -= u64::from(kept.is_living_message());
+            self.state.first = kept.event.seq + 1;
+            self.state.messages -= u64::from(kept.is_living_message());
             let Kept { event, since, key } = kept;
             // A message that is gone can no longer be deleted: its text must not live on in edits.
             for seq in since.map(|since| since.edits).unwrap_or_default() {
@@ -176,13 +193,13 @@ impl Log {
     }
 
     pub(super) fn after(&self, after: u64, limit: usize) -> EventsPage {
-        let skip = usize::try_from(after.saturating_add(1).saturating_sub(self.first()))
+        let skip = usize::try_from(after.saturating_add(1).saturating_sub(self.state.first))
             .unwrap_or(usize::MAX);
         let events = self.kept.iter().skip(skip).take(limit);
         EventsPage {
             events: events.map(|kept| Arc::clone(&kept.event)).collect(),
-            head: self.head,
-            first: self.first(),
+            head: self.state.head,
+            first: self.state.first,
         }
     }
 
@@ -211,9 +228,9 @@ impl Log {
     pub(super) fn summary(&self, room: &RoomName) -> Option<RoomSummary> {
         Some(RoomSummary {
             room: room.clone(),
-            head: self.head,
+            head: self.state.head,
             last_at: self.kept.back()?.event.at,
-            messages: self.messages,
+            messages: self.state.messages,
             topic: self.topic.clone(),
         })
     }
@@ -240,25 +257,6 @@ impl Log {
         })
     }
 
-    /// The message `seq`, unless it is deleted.
-    fn living(&mut self, seq: u64) -> Result<&mut Kept, HistoryError> {
-        let place = self.place(seq).ok_or(HistoryError::MessageNotFound)?;
-        let kept = &mut self.kept[place];
-        match kept.is_living_message() {
-            true => Ok(kept),
-            false => Err(HistoryError::MessageNotFound),
-        }
-    }
-
-    /// The message `seq`, where the entry's author may change it.
-    fn own(&mut self, seq: u64, entry: &Entry) -> Result<&mut Kept, HistoryError> {
-        let kept = self.living(seq)?;
-        match entry.may_change(&kept.event.from.id) {
-            true => Ok(kept),
-            false => Err(HistoryError::Forbidden),
-        }
-    }
-
     fn key(&self, author: &str, id: &str) -> NonZeroU64 {
         NonZeroU64::new(self.hasher.hash_one((author, id))).unwrap_or(NonZeroU64::MIN)
     }
@@ -273,12 +271,8 @@ impl Log {
         self.event(*seq)
     }
 
-    fn first(&self) -> u64 {
-        self.head + 1 - self.kept.len() as u64
-    }
-
     fn place(&self, seq: u64) -> Option<usize> {
-        place(&self.kept, self.head, seq)
+        place(&self.kept, self.state.head, seq)
     }
 
     fn event(&self, seq: u64) -> Option<&Arc<RoomEvent>> {
@@ -290,10 +284,6 @@ impl Kept {
     fn is_living_message(&self) -> bool {
         let deleted = self.since.as_ref().is_some_and(|since| since.deleted);
         self.event.kind == EventKind::Message && !deleted
-    }
-
-    fn since(&mut self) -> &mut Since {
-        self.since.get_or_insert_default()
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use ahash::AHashMap;
 
+use super::decide;
 use super::{Appended, Clock, Entry, EventsPage, HistoryError, Listeners, RoomSummary};
 use crate::protocol::{MessageView, RoomName};
 
@@ -89,11 +90,10 @@ impl Memory {
         loop {
             let room = match self.room(&entry.room) {
                 Some(room) => room,
-                // Whatever is not said needs a message, and a new room has none.
-                None if !entry.may_begin_room() => {
-                    return Err(HistoryError::MessageNotFound);
+                None => {
+                    decide::begin_room(&entry)?;
+                    self.new_room(&entry.room)
                 }
-                None => self.new_room(&entry.room),
             };
             let order = room.order.lock().unwrap_or_else(PoisonError::into_inner);
             if order.forgotten {
@@ -149,7 +149,7 @@ impl Memory {
     }
 
     pub(super) fn head(&self, room: &RoomName) -> Result<u64, HistoryError> {
-        self.read(room, |floor| floor, |log| log.head)
+        self.read(room, |floor| floor, Log::head)
     }
 
     pub(super) fn topic(&self, room: &RoomName) -> Result<String, HistoryError> {
@@ -247,7 +247,11 @@ impl Rooms {
             // Who holds the lock is saying something: not silent after all.
             if let Ok(mut order) = room.order.try_lock() {
                 order.forgotten = true;
-                let head = room.log.read().unwrap_or_else(PoisonError::into_inner).head;
+                let head = room
+                    .log
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .head();
                 self.floor = self.floor.max(head);
             } else {
                 continue;

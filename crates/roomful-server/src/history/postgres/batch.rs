@@ -6,27 +6,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::history::integer::{signed, unsigned};
-use crate::history::{Appended, Entry, HistoryError};
-use crate::protocol::{Action, EventKind, RoomEvent, RoomName};
-use crate::timestamp::Timestamp;
+use crate::history::appending::Outcome;
+use crate::history::decide::{self, Change, RoomState};
+use crate::history::{Entry, HistoryError};
+use crate::protocol::{RoomEvent, RoomName};
 
 /// A locked room.
 pub(super) struct Room {
     pub(super) id: i64,
-    pub(super) name: Arc<str>,
-    /// The newest number given.
-    pub(super) head: i64,
-    /// The oldest number kept.
-    pub(super) first: i64,
-    /// When the newest event was stored.
-    pub(super) last_at: i64,
-    /// Messages that are kept and not deleted.
-    pub(super) messages: i64,
+    pub(super) state: RoomState,
     /// The topic, where the batch sets it.
     pub(super) topic: Option<String>,
-    /// When the oldest event was stored, where the log begins in this batch.
-    pub(super) begun_at: Option<i64>,
     /// Whether the row has to be written.
     pub(super) changed: bool,
 }
@@ -41,124 +31,66 @@ pub(super) struct Known {
     /// Events whose author and client id come again in the batch.
     pub(super) said: HashMap<Key, Arc<RoomEvent>>,
     /// Who said the messages that the batch is about; those that are deleted are not here.
-    pub(super) authors: HashMap<(i64, i64), Arc<str>>,
+    pub(super) authors: HashMap<(i64, u64), Arc<str>>,
 }
 
 /// An event to be stored.
 pub(super) struct New {
     pub(super) room: i64,
     pub(super) event: Arc<RoomEvent>,
-    pub(super) at: i64,
 }
 
 /// What becomes of each action, and what there is to store.
 pub(super) struct Decided {
-    pub(super) outcomes: Vec<Result<Appended, HistoryError>>,
+    pub(super) outcomes: Vec<Outcome>,
     pub(super) new: Vec<New>,
-}
-
-/// The message that an entry is about, where it needs one that is there.
-pub(super) fn target(entry: &Entry) -> Option<u64> {
-    match &entry.action {
-        Action::Edit { target, .. } | Action::Delete { target } | Action::React { target, .. } => {
-            Some(*target)
-        }
-        Action::Say { .. } | Action::Topic { .. } => None,
-    }
 }
 
 pub(super) fn decide(entries: &[Entry], known: &mut Known, now_ms: i64) -> Decided {
     let mut new = Vec::new();
     let outcomes = entries
         .iter()
-        .map(|entry| {
-            let appended = decide_one(entry, known, now_ms)?;
-            if let Some((room, at)) = appended.1 {
-                let event = Arc::clone(&appended.0.event);
-                new.push(New { room, event, at });
-            }
-            Ok(appended.0)
-        })
+        .map(|entry| decide_one(entry, known, now_ms, &mut new))
         .collect();
     Decided { outcomes, new }
 }
 
-/// The outcome, and the room and date of an event that is new.
-fn decide_one(
-    entry: &Entry,
-    known: &mut Known,
-    now_ms: i64,
-) -> Result<(Appended, Option<(i64, i64)>), HistoryError> {
-    // Only what needs a message finds no room.
-    let room = known
-        .rooms
-        .get_mut(&entry.room)
-        .ok_or(HistoryError::MessageNotFound)?;
-    let key = (
-        room.id,
-        Arc::clone(&entry.author.id),
-        entry.id.clone().into_text(),
-    );
-    if let Some(event) = known.said.get(&key) {
-        let appended = Appended {
-            event: Arc::clone(event),
-            repeated: true,
-        };
-        return Ok((appended, None));
-    }
-    match &entry.action {
-        Action::Say {
-            reply_to: Some(answered),
-            ..
-        } if !(1..=room.head).contains(&signed(*answered)) => {
-            return Err(HistoryError::MessageNotFound);
-        }
-        Action::Say { .. } | Action::Topic { .. } => {}
-        action @ (Action::Edit { target, .. }
-        | Action::Delete { target }
-        | Action::React { target, .. }) => {
-            let author = known
-                .authors
-                .get(&(room.id, signed(*target)))
-                .ok_or(HistoryError::MessageNotFound)?;
-            let needs_own = !matches!(action, Action::React { .. });
-            if needs_own && !entry.may_change(author) {
-                return Err(HistoryError::Forbidden);
-            }
-        }
+fn decide_one(entry: &Entry, known: &mut Known, now_ms: i64, new: &mut Vec<New>) -> Outcome {
+    let Some(room) = known.rooms.get_mut(&entry.room) else {
+        // A room is made for every action that may be its first.
+        return Err(HistoryError::MessageNotFound);
+    };
+    let (author, id) = (&entry.author.id, entry.id.clone().into_text());
+    let key = (room.id, Arc::clone(author), id);
+    let target_author =
+        decide::target(&entry.action).and_then(|target| known.authors.get(&(room.id, target)));
+    let found = decide::Known {
+        repeated: known.said.get(&key),
+        target_author: target_author.map(|author| &**author),
+    };
+    let appended = room.state.decide(entry.clone(), found, now_ms)?;
+    if appended.repeated {
+        return Ok(appended);
     }
 
-    let at = now_ms.max(room.last_at);
-    let event = Arc::new(entry.clone().numbered(
-        Arc::clone(&room.name),
-        unsigned(room.head + 1),
-        Timestamp::from_millis(at),
-    ));
-    if room.head < room.first {
-        room.begun_at = Some(at);
-    }
-    room.head += 1;
-    room.last_at = at;
+    let event = &appended.event;
+    room.state.advance(event);
     room.changed = true;
-    let target = (room.id, signed(event.target.unwrap_or_default()));
-    match event.kind {
-        EventKind::Message => {
-            room.messages += 1;
-            let author = Arc::clone(&entry.author.id);
-            known.authors.insert((room.id, room.head), author);
+    match Change::of(event) {
+        Change::Said => {
+            let message = (room.id, event.seq);
+            known.authors.insert(message, Arc::clone(author));
         }
-        EventKind::Deleted => {
-            room.messages -= 1;
-            known.authors.remove(&target);
+        Change::Deleted { target } => {
+            known.authors.remove(&(room.id, target));
         }
-        EventKind::Topic => room.topic = event.text.as_deref().map(str::to_owned),
-        EventKind::Edited | EventKind::Reacted => {}
+        Change::Topic { text } => room.topic = Some(text.to_owned()),
+        Change::Edited { .. } | Change::ReactionSet { .. } | Change::ReactionTakenBack { .. } => {}
     }
-    known.said.insert(key, Arc::clone(&event));
-    let stored = (room.id, at);
-    let appended = Appended {
-        event,
-        repeated: false,
-    };
-    Ok((appended, Some(stored)))
+    known.said.insert(key, Arc::clone(event));
+    new.push(New {
+        room: room.id,
+        event: Arc::clone(event),
+    });
+    Ok(appended)
 }

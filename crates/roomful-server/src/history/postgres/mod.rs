@@ -24,7 +24,7 @@ mod write;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread;
 
@@ -32,6 +32,8 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
+use super::commit::{Request, WAITING, WAITING_BYTES};
+use super::queue::Queue;
 use super::{
     Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
     Retention, RoomName, RoomSummary, Synchronous,
@@ -40,14 +42,10 @@ use super::{
 use error::StoreError;
 use link::{Link, Session};
 use retention::Pruner;
-use writer::{Request, Writer};
+use writer::Writer;
 
 pub(super) use open::look;
 
-/// Actions that may wait for the writer: a few seconds' worth at full load.
-const WRITES: usize = 16_384;
-/// Bytes of text that may wait for the writer.
-const WRITE_BYTES: usize = 64 << 20;
 /// Reads that may wait for one reader.
 const READS: usize = 2_048;
 /// Readers, each with a connection: short reads go on beside long ones.
@@ -72,9 +70,7 @@ type Read = Box<dyn for<'a> FnOnce(&'a mut Link) -> LocalBoxFuture<'a, ()> + Sen
 
 /// The handle; the thread ends when it is dropped or closed, and what was taken is finished first.
 pub(super) struct Postgres {
-    writes: mpsc::Sender<Request>,
-    /// Bytes of text that wait for the writer.
-    waiting: Arc<AtomicUsize>,
+    writes: Arc<Queue<Request>>,
     readers: Vec<mpsc::Sender<Read>>,
     closed: AtomicBool,
     /// Closed when the thread has ended.
@@ -90,12 +86,10 @@ impl Postgres {
     ) -> Result<(Self, Identity), OpenError> {
         let (running, ended) = watch::channel(());
         let (opened, opening) = std_mpsc::sync_channel(1);
-        let (writes, requests) = mpsc::channel(WRITES);
+        let writes = Arc::new(Queue::new(WAITING, WAITING_BYTES));
         let (readers, reads): (Vec<_>, Vec<_>) = (0..READERS).map(|_| mpsc::channel(READS)).unzip();
-        let waiting = Arc::new(AtomicUsize::new(0));
         let work = Work {
-            requests,
-            waiting: Arc::clone(&waiting),
+            writes: Arc::clone(&writes),
             reads,
             listeners,
         };
@@ -124,7 +118,6 @@ impl Postgres {
         let identity = opening.recv().expect("the thread answers before it ends")?;
         let postgres = Self {
             writes,
-            waiting,
             readers,
             closed: AtomicBool::new(false),
             ended,
@@ -135,28 +128,10 @@ impl Postgres {
     pub(super) fn append(&self, entry: Entry) -> Appending {
         let bytes = entry.text_bytes();
         let (answer, appending) = Appending::waiting();
-        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        let pushed = if waiting > 0 && waiting + bytes > WRITE_BYTES {
-            // One always fits, however large.
-            Err(HistoryError::Overloaded)
-        } else {
-            self.push(Request::Append(entry, bytes, answer))
-        };
-        if let Err(error) = pushed {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            return Appending::known(Err(error));
+        match self.writes.push(Request::Append(entry, answer), bytes) {
+            Ok(()) => appending,
+            Err(error) => Appending::known(Err(error)),
         }
-        appending
-    }
-
-    fn push(&self, request: Request) -> Result<(), HistoryError> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(HistoryError::Closed);
-        }
-        self.writes.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => HistoryError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => HistoryError::Closed,
-        })
     }
 
     pub(super) async fn after(
@@ -202,14 +177,14 @@ impl Postgres {
         self.read(async |session| reader::ready(session).await)
             .await?;
         let (answer, answered) = oneshot::channel();
-        self.push(Request::Ready(answer))?;
+        self.writes.push(Request::Ready(answer), 0)?;
         answered.await.unwrap_or(Err(HistoryError::Closed))
     }
 
     pub(super) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.writes.close();
         // An error says that the writer is gone, which is what is waited for.
-        let _ = self.writes.send(Request::Close).await;
         let _ = self.ended.clone().changed().await;
     }
 
@@ -238,10 +213,15 @@ impl Postgres {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.writes.close();
+    }
+}
+
 /// What the thread does.
 struct Work {
-    requests: mpsc::Receiver<Request>,
-    waiting: Arc<AtomicUsize>,
+    writes: Arc<Queue<Request>>,
     reads: Vec<mpsc::Receiver<Read>>,
     listeners: Listeners,
 }
@@ -258,13 +238,22 @@ impl Work {
             });
         }
         let (due, rooms) = mpsc::channel(DUE);
-        if let Some(pruner) = Pruner::new(&options.retention, options.clock.clone()) {
+        // After a panic nobody must wait for an answer.
+        let writes = AbandonOnDrop(self.writes);
+        if let Some(pruner) = Pruner::new(options.retention, options.clock.clone()) {
             tokio::task::spawn_local(pruner.run(link.another(), rooms));
         }
-        let keep = options.retention.events_per_room;
-        Writer::new(link, options.clock, self.listeners, self.waiting)
-            .telling(keep, due)
-            .run(self.requests)
+        let (clock, retention) = (options.clock, options.retention);
+        Writer::new(link, clock, self.listeners, retention, due)
+            .run(&writes.0)
             .await;
+    }
+}
+
+struct AbandonOnDrop(Arc<Queue<Request>>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }

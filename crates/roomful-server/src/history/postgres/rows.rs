@@ -7,7 +7,8 @@ use tokio_postgres::Row;
 
 use super::StoreError;
 use crate::history::integer::unsigned;
-use crate::protocol::{EventKind, Member, RoomEvent};
+use crate::history::kind;
+use crate::protocol::{Member, RoomEvent};
 use crate::timestamp::Timestamp;
 
 /// What [`event`] reads.
@@ -18,28 +19,12 @@ macro_rules! event_columns {
 }
 pub(super) use event_columns;
 
-pub(super) fn kind_number(kind: EventKind) -> i16 {
-    match kind {
-        EventKind::Message => 1,
-        EventKind::Edited => 2,
-        EventKind::Deleted => 3,
-        EventKind::Reacted => 4,
-        EventKind::Topic => 5,
-    }
-}
-
 /// The event whose columns begin at `at`.
 pub(super) fn event(row: &Row, at: usize, room: &Arc<str>) -> Result<RoomEvent, StoreError> {
     Ok(RoomEvent {
         room: Arc::clone(room),
         seq: unsigned(row.try_get(at)?),
-        kind: match row.try_get::<_, i16>(at + 1)? {
-            2 => EventKind::Edited,
-            3 => EventKind::Deleted,
-            4 => EventKind::Reacted,
-            5 => EventKind::Topic,
-            _ => EventKind::Message,
-        },
+        kind: kind::of(row.try_get(at + 1)?),
         id: row.try_get::<_, String>(at + 2)?.into(),
         from: member(row, at + 3)?,
         at: Timestamp::from_millis(row.try_get(at + 5)?),

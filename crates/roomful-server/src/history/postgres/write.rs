@@ -11,10 +11,12 @@ use tokio_postgres::types::ToSql;
 use super::StoreError;
 use super::batch::{self, Decided, Known, New, Room};
 use super::link::Session;
-use super::rows::{self, event_columns, kind_number, to_store};
+use super::rows::{self, event_columns, to_store};
 use crate::history::Entry;
-use crate::history::integer::signed;
-use crate::protocol::{EventKind, RoomName};
+use crate::history::decide::{self, Change, RoomState};
+use crate::history::integer::{signed, unsigned};
+use crate::history::kind;
+use crate::protocol::{RoomEvent, RoomName};
 
 const CREATE: &str =
     "INSERT INTO roomful.rooms (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
@@ -79,7 +81,7 @@ async fn lock(
     names.dedup();
     let mut unseen: Vec<&RoomName> = entries
         .iter()
-        .filter(|entry| entry.may_begin_room() && !seen.contains(&entry.room))
+        .filter(|entry| decide::begin_room(entry).is_ok() && !seen.contains(&entry.room))
         .map(|entry| &entry.room)
         .collect();
     unseen.sort_unstable();
@@ -110,18 +112,20 @@ async fn lock(
         let Some(room) = names.iter().find(|room| room.as_str() == name) else {
             continue;
         };
-        let state = Room {
-            name: room.as_str().into(),
+        let locked = Room {
             id: row.try_get(1)?,
-            head: row.try_get(2)?,
-            first: row.try_get(3)?,
-            last_at: row.try_get(4)?,
-            messages: row.try_get(5)?,
+            state: RoomState {
+                name: room.as_str().into(),
+                head: unsigned(row.try_get(2)?),
+                first: unsigned(row.try_get(3)?),
+                last_at: row.try_get(4)?,
+                begun_at: None,
+                messages: unsigned(row.try_get(5)?),
+            },
             topic: None,
-            begun_at: None,
             changed: false,
         };
-        known.rooms.insert((*room).clone(), state);
+        known.rooms.insert((*room).clone(), locked);
     }
     Ok(known)
 }
@@ -141,7 +145,7 @@ async fn look_up(
     let authors: Vec<&str> = placed().map(|(entry, _)| &*entry.author.id).collect();
     let client_ids: Vec<&str> = placed().map(|(entry, _)| entry.id.as_str()).collect();
     let (target_rooms, targets): (Vec<i64>, Vec<i64>) = placed()
-        .filter_map(|(entry, room)| Some((room, signed(batch::target(entry)?))))
+        .filter_map(|(entry, room)| Some((room, signed(decide::target(&entry.action)?))))
         .unzip();
     let (said, owned) = (
         session.statement(SAID).await?,
@@ -164,13 +168,13 @@ async fn look_up(
         let Some(room) = known.rooms.values().find(|room| room.id == id) else {
             continue;
         };
-        let event = Arc::new(rows::event(&row, 1, &room.name)?);
+        let event = Arc::new(rows::event(&row, 1, &room.state.name)?);
         let key = (id, Arc::clone(&event.from.id), Arc::clone(&event.id));
         known.said.insert(key, event);
     }
     for row in owned {
         let author: String = row.try_get(2)?;
-        let message = (row.try_get(0)?, row.try_get(1)?);
+        let message = (row.try_get(0)?, unsigned(row.try_get(1)?));
         known.authors.insert(message, author.into());
     }
     Ok(())
@@ -182,48 +186,63 @@ async fn write(session: &mut Session, new: &[New], known: &Known) -> Result<(), 
         return Ok(());
     }
     insert(session, new).await?;
-    for New { room, event, .. } in new {
-        let (seq, target) = (signed(event.seq), signed(event.target.unwrap_or_default()));
-        let here: [Value<'_>; 2] = [room, &target];
-        match event.kind {
-            EventKind::Message | EventKind::Topic => {}
-            EventKind::Edited => {
-                session.execute(EDIT, &[room, &target, &seq]).await?;
-            }
-            EventKind::Deleted => {
-                session.execute(DELETE, &[room, &target, &seq]).await?;
-                for sql in [WIPE, WIPE_EDITS, DROP_REACTIONS] {
-                    session.execute(sql, &here).await?;
-                }
-            }
-            EventKind::Reacted => {
-                let emoji = to_store(event.emoji.as_deref().unwrap_or_default());
-                let (emoji, member) = (&*emoji, &*event.from.id);
-                if event.on == Some(true) {
-                    session
-                        .execute(REACT, &[room, &target, &emoji, &member, &seq])
-                        .await?;
-                } else {
-                    session
-                        .execute(UNREACT, &[room, &target, &emoji, &member])
-                        .await?;
-                }
-            }
-        }
+    for New { room, event } in new {
+        project(session, *room, event).await?;
     }
     let rooms: Vec<&Room> = known.rooms.values().filter(|room| room.changed).collect();
     let ids: Vec<i64> = rooms.iter().map(|room| room.id).collect();
-    let heads: Vec<i64> = rooms.iter().map(|room| room.head).collect();
-    let last: Vec<i64> = rooms.iter().map(|room| room.last_at).collect();
-    let messages: Vec<i64> = rooms.iter().map(|room| room.messages).collect();
+    let states = || rooms.iter().map(|room| &room.state);
+    let heads: Vec<i64> = states().map(|state| signed(state.head)).collect();
+    let last: Vec<i64> = states().map(|state| state.last_at).collect();
+    let messages: Vec<i64> = states().map(|state| signed(state.messages)).collect();
     let topics: Vec<_> = rooms
         .iter()
         .map(|room| room.topic.as_deref().map(to_store))
         .collect();
-    let begun: Vec<Option<i64>> = rooms.iter().map(|room| room.begun_at).collect();
+    let begun: Vec<Option<i64>> = states().map(|state| state.begun_at).collect();
     session
         .execute(ROOMS, &[&ids, &heads, &last, &messages, &topics, &begun])
         .await?;
+    Ok(())
+}
+
+/// Changes how the room reads now; messages are inserted with their events, and topics are written with their rooms.
+async fn project(session: &mut Session, room: i64, event: &RoomEvent) -> Result<(), StoreError> {
+    let seq = signed(event.seq);
+    match Change::of(event) {
+        Change::Said | Change::Topic { .. } => {}
+        Change::Edited { target } => {
+            let target = signed(target);
+            session.execute(EDIT, &[&room, &target, &seq]).await?;
+        }
+        Change::Deleted { target } => {
+            let target = signed(target);
+            session.execute(DELETE, &[&room, &target, &seq]).await?;
+            for sql in [WIPE, WIPE_EDITS, DROP_REACTIONS] {
+                session.execute(sql, &[&room, &target]).await?;
+            }
+        }
+        Change::ReactionSet {
+            target,
+            emoji,
+            member,
+        } => {
+            let (target, emoji, member) = (signed(target), &*to_store(emoji), &**member);
+            session
+                .execute(REACT, &[&room, &target, &emoji, &member, &seq])
+                .await?;
+        }
+        Change::ReactionTakenBack {
+            target,
+            emoji,
+            member,
+        } => {
+            let (target, emoji) = (signed(target), &*to_store(emoji));
+            session
+                .execute(UNREACT, &[&room, &target, &emoji, &member])
+                .await?;
+        }
+    }
     Ok(())
 }
 
@@ -231,11 +250,11 @@ async fn insert(session: &mut Session, new: &[New]) -> Result<(), StoreError> {
     let events = || new.iter().map(|new| &new.event);
     let rooms: Vec<i64> = new.iter().map(|new| new.room).collect();
     let seqs: Vec<i64> = events().map(|event| signed(event.seq)).collect();
-    let kinds: Vec<i16> = events().map(|event| kind_number(event.kind)).collect();
+    let kinds: Vec<i16> = events().map(|event| kind::number(event.kind)).collect();
     let authors: Vec<&str> = events().map(|event| &*event.from.id).collect();
     let ids: Vec<&str> = events().map(|event| &*event.id).collect();
     let names: Vec<_> = events().map(|event| to_store(&event.from.name)).collect();
-    let dates: Vec<i64> = new.iter().map(|new| new.at).collect();
+    let dates: Vec<i64> = events().map(|event| event.at.as_millis()).collect();
     let texts: Vec<_> = events()
         .map(|event| event.text.as_deref().map(to_store))
         .collect();
@@ -247,7 +266,7 @@ async fn insert(session: &mut Session, new: &[New]) -> Result<(), StoreError> {
     let on: Vec<Option<bool>> = events().map(|event| event.on).collect();
     let said = new
         .iter()
-        .filter(|new| new.event.kind == EventKind::Message);
+        .filter(|new| Change::of(&new.event) == Change::Said);
     let (said_rooms, said_seqs): (Vec<i64>, Vec<i64>) =
         said.map(|new| (new.room, signed(new.event.seq))).unzip();
 

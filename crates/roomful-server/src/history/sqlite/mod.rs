@@ -12,39 +12,34 @@
 //! A deleted text is overwritten in the file. The write-ahead log beside it may hold it until it is written over: after some
 //! thousand more messages, or when the server stops. Copies that were made before a migration keep what they have.
 
-mod action;
 mod migrate;
 mod open;
 mod private;
-mod queue;
 mod reader;
 mod retention;
 mod rooms;
 mod rows;
+mod write;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+use super::commit::{Request, WAITING, WAITING_BYTES};
+use super::queue::Queue;
 use super::{
     Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
-    RoomName, RoomSummary,
+    Retention, RoomName, RoomSummary, Synchronous,
 };
 
 use open::Opened;
-use queue::Queue;
 use reader::Read;
-use writer::{Request, Writer};
+use writer::Writer;
 
-/// Actions that may wait for the writer: a few seconds' worth at full load.
-const WRITES: usize = 16_384;
-/// Bytes of text that may wait for the writer.
-const WRITE_BYTES: usize = 64 << 20;
 /// Reads that may wait for a reader.
 const READS: usize = 4_096;
 /// Reader threads: the second keeps short reads going beside a long one.
@@ -61,40 +56,6 @@ pub struct SqliteOptions {
     pub max_file_bytes: Option<u64>,
     /// Where dates come from.
     pub clock: Clock,
-}
-
-/// What an acknowledged action survives. The end of the process, however sudden, is survived with each of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Synchronous {
-    /// Power loss too: each commit is flushed to the disk before it is acknowledged.
-    #[default]
-    Full,
-    /// Power loss takes the last commits with it: up to everything since the last checkpoint, some thousand messages.
-    Normal,
-    /// Power loss may take the whole file with it.
-    Off,
-}
-
-/// How long events are kept. Numbers of events that are gone are never given again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// The newest events of each room that are kept; a tenth more may stay for a while. `None` keeps all.
-    pub events_per_room: Option<u64>,
-    /// How long an event is kept. `None` keeps it for ever.
-    pub age: Option<Duration>,
-    /// How often events are looked for that have become too old.
-    pub interval: Duration,
-}
-
-impl Default for Retention {
-    /// Keeps all.
-    fn default() -> Self {
-        Self {
-            events_per_room: None,
-            age: None,
-            interval: Duration::from_secs(60),
-        }
-    }
 }
 
 /// The handle; the threads end when it is dropped or closed, and what was taken is finished first.
@@ -117,7 +78,7 @@ impl Sqlite {
             identity,
             lock,
         } = open::open(path, &options, READERS)?;
-        let writes = Arc::new(Queue::new(WRITES, WRITE_BYTES));
+        let writes = Arc::new(Queue::new(WAITING, WAITING_BYTES));
         let reads = Arc::new(Queue::new(READS, usize::MAX));
         let (running, ended) = watch::channel(());
         let sqlite = Self {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::queue::{Queue, Taken};
 use super::rows::{self, Text, event_columns, message_columns};
 use crate::history::integer::{signed, unsigned};
+use crate::history::queue::{Queue, Taken};
 use crate::history::{EventsPage, RoomSummary, grouped_reactions};
 use crate::protocol::{MessageView, RoomName};
 use crate::timestamp::Timestamp;

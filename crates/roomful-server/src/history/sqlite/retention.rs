@@ -1,26 +1,17 @@
-//! Letting go of old events: a bite at a time, between batches, so that nobody who says something waits for it.
-//!
-//! A room's row keeps its newest number, so no number is given twice, and its oldest, so that readers can tell. Pages that
-//! become free are used again; the file does not shrink.
+//! Removes old events, a batch at a time, between the batches of what is said. Pages that become free are used again; the
+//! file does not shrink.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Retention;
 use super::rooms::{Room, Rooms};
-use crate::history::integer::signed;
-
-/// Events that one bite takes at most: a few milliseconds of the writer's time.
-const BITE: i64 = 500;
-/// Rooms with events that are too old, looked up at a time.
-const LOOKED_UP: i64 = 64;
+use crate::history::integer::{signed, unsigned};
+use crate::history::retention::{BATCH, LOOKED_UP, Retention};
 
 pub(super) struct Pruner {
-    keep: Option<i64>,
-    age_ms: Option<i64>,
-    interval: Duration,
+    retention: Retention,
     /// Rooms that have too much.
     due: VecDeque<i64>,
     next_look: Instant,
@@ -31,11 +22,7 @@ pub(super) struct Pruner {
 impl Pruner {
     pub(super) fn new(retention: Retention) -> Self {
         Self {
-            keep: retention.events_per_room.map(signed),
-            age_ms: retention
-                .age
-                .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
-            interval: retention.interval,
+            retention,
             due: VecDeque::new(),
             next_look: Instant::now(),
             recount: true,
@@ -44,7 +31,7 @@ impl Pruner {
 
     /// When there is something to do; `None` where everything is kept.
     pub(super) fn next(&self) -> Option<Instant> {
-        if self.keep.is_none() && self.age_ms.is_none() {
+        if self.retention.keeps_all() {
             None
         } else if self.due.is_empty() {
             Some(self.next_look)
@@ -53,40 +40,38 @@ impl Pruner {
         }
     }
 
-    /// A room has grown. A tenth over what is kept may gather, so that a busy room is not pruned in every batch.
+    /// A room has grown.
     pub(super) fn grown(&mut self, room: &Room) {
-        if let Some(keep) = self.keep
-            && room.head - room.first + 1 > keep.saturating_add(keep / 10)
-            && !self.due.contains(&room.id)
+        if self.retention.is_over(room.state.first, room.state.head) && !self.due.contains(&room.id)
         {
             self.due.push_back(room.id);
         }
     }
 
-    /// Takes one bite, where one is due.
+    /// Removes one batch, where one is due.
     pub(super) fn prune(
         &mut self,
         connection: &mut Connection,
         rooms: &mut Rooms,
         now_ms: i64,
     ) -> rusqlite::Result<()> {
-        let result = self.bite(connection, rooms, now_ms);
+        let result = self.remove_batch(connection, rooms, now_ms);
         if result.is_err() {
             // Not at once again: the disk may be full for hours.
             self.due.clear();
             self.recount = true;
-            self.next_look = Instant::now() + self.interval;
+            self.next_look = Instant::now() + self.retention.interval;
         }
         result
     }
 
-    fn bite(
+    fn remove_batch(
         &mut self,
         connection: &mut Connection,
         rooms: &mut Rooms,
         now_ms: i64,
     ) -> rusqlite::Result<()> {
-        let too_old = self.age_ms.map(|age| now_ms.saturating_sub(age));
+        let too_old = self.retention.too_old(now_ms);
         if self.due.is_empty() && self.next_look <= Instant::now() {
             self.look(connection, too_old)?;
         }
@@ -99,21 +84,23 @@ impl Pruner {
             self.due.pop_front();
             return Ok(());
         };
-        let end = self.end(&transaction, room, &state, too_old)?;
-        if end < state.first + BITE {
-            // The last bite; the room comes back when it has grown.
+        let old = too_old.map_or(Ok(0), |date| count_old(&transaction, room, &state, date))?;
+        let removed = self.retention.next_batch(state.first, state.head, old);
+        if removed.is_none_or(|removed| !removed.may_be_more) {
+            // The room comes back when it has grown.
             self.due.pop_front();
         }
-        if end <= state.first {
+        let Some(removed) = removed else {
             return Ok(());
-        }
-        let messages = state.messages - drop_before(&transaction, room, end)?;
+        };
+        let end = removed.before;
+        let messages = state.messages - drop_before(&transaction, room, signed(end))?;
         transaction
             .prepare_cached(
                 "UPDATE rooms SET first = ?2, messages = ?3, \
                  first_at = (SELECT at FROM events WHERE room = ?1 AND seq = ?2) WHERE id = ?1",
             )?
-            .execute((room, end, messages))?;
+            .execute((room, signed(end), signed(messages)))?;
         transaction.commit()?;
         rooms.pruned(room, end, messages);
         Ok(())
@@ -131,50 +118,28 @@ impl Pruner {
             }
             full = self.due.len() as i64 == LOOKED_UP;
         }
-        if let Some(keep) = self.keep
+        if let Some(most) = self.retention.most()
             && self.recount
         {
             let mut query =
                 connection.prepare("SELECT id FROM rooms WHERE head - first + 1 > ?1")?;
-            for id in query.query_map([keep], |row| row.get(0))? {
+            for id in query.query_map([signed(most)], |row| row.get(0))? {
                 self.due.push_back(id?);
             }
         }
         self.recount = false;
         // Where there may be more, look again as soon as these are done.
         if !full {
-            self.next_look = Instant::now() + self.interval;
+            self.next_look = Instant::now() + self.retention.interval;
         }
         Ok(())
-    }
-
-    /// The number before which this bite takes everything.
-    fn end(
-        &self,
-        connection: &Connection,
-        room: i64,
-        state: &State,
-        too_old: Option<i64>,
-    ) -> rusqlite::Result<i64> {
-        let mut end = self.keep.map_or(0, |keep| state.head - keep + 1);
-        if let Some(too_old) = too_old {
-            // Dates never go back, so all that is too old comes first.
-            let old: i64 = connection
-                .prepare_cached(
-                    "SELECT count(*) FROM (SELECT at FROM events WHERE room = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3) \
-                     WHERE at < ?4",
-                )?
-                .query_row((room, state.first, BITE, too_old), |row| row.get(0))?;
-            end = end.max(state.first + old);
-        }
-        Ok(end.min(state.first + BITE).min(state.head + 1))
     }
 }
 
 struct State {
-    head: i64,
-    first: i64,
-    messages: i64,
+    head: u64,
+    first: u64,
+    messages: u64,
 }
 
 fn state(connection: &Connection, room: i64) -> rusqlite::Result<Option<State>> {
@@ -182,21 +147,38 @@ fn state(connection: &Connection, room: i64) -> rusqlite::Result<Option<State>> 
         .prepare_cached("SELECT head, first, messages FROM rooms WHERE id = ?1")?
         .query_row([room], |row| {
             Ok(State {
-                head: row.get(0)?,
-                first: row.get(1)?,
-                messages: row.get(2)?,
+                head: unsigned(row.get(0)?),
+                first: unsigned(row.get(1)?),
+                messages: unsigned(row.get(2)?),
             })
         })
         .optional()
 }
 
+/// How many of the room's oldest events were stored before `date`; counted up to a batch.
+fn count_old(
+    connection: &Connection,
+    room: i64,
+    state: &State,
+    date: i64,
+) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT at FROM events WHERE room = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3) \
+             WHERE at < ?4",
+        )?
+        .query_row((room, signed(state.first), signed(BATCH), date), |row| {
+            row.get(0).map(unsigned)
+        })
+}
+
 /// Removes what is before `end`, and answers how many messages that could be read.
-fn drop_before(connection: &Connection, room: i64, end: i64) -> rusqlite::Result<i64> {
+fn drop_before(connection: &Connection, room: i64, end: i64) -> rusqlite::Result<u64> {
     let readable = connection
         .prepare_cached(
             "SELECT count(*) FROM messages WHERE room = ?1 AND seq < ?2 AND deleted IS NULL",
         )?
-        .query_row((room, end), |row| row.get(0))?;
+        .query_row((room, end), |row| row.get(0).map(unsigned))?;
     for sql in [
         "DELETE FROM events WHERE room = ?1 AND seq < ?2",
         "DELETE FROM messages WHERE room = ?1 AND seq < ?2",

@@ -3,30 +3,21 @@
 //! It runs ahead of the file while a transaction is open, so it is forgotten when one fails.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::protocol::RoomName;
+use crate::history::decide::RoomState;
+use crate::history::integer::{signed, unsigned};
+use crate::protocol::{RoomEvent, RoomName};
 
 /// Rooms remembered; beyond it all that the last batch did not touch are forgotten, at the cost of looking them up again.
 const REMEMBERED: usize = 10_000;
 
 pub(super) struct Room {
     pub(super) id: i64,
-    pub(super) name: Arc<str>,
-    /// The newest number given.
-    pub(super) head: i64,
-    /// The oldest number kept.
-    pub(super) first: i64,
-    /// When the newest event was stored.
-    pub(super) last_at: i64,
-    /// Messages that are kept and not deleted.
-    pub(super) messages: i64,
+    pub(super) state: RoomState,
     /// Whether the row has to be written.
     changed: bool,
-    /// When the oldest event was stored, where the log has begun in this transaction.
-    begun_at: Option<i64>,
 }
 
 #[derive(Default)]
@@ -50,13 +41,15 @@ impl Rooms {
                 .query_row([name.as_str()], |row| {
                     Ok(Room {
                         id: row.get(0)?,
-                        name: name.as_str().into(),
-                        head: row.get(1)?,
-                        first: row.get(2)?,
-                        last_at: row.get(3)?,
-                        messages: row.get(4)?,
+                        state: RoomState {
+                            name: name.as_str().into(),
+                            head: unsigned(row.get(1)?),
+                            first: unsigned(row.get(2)?),
+                            last_at: row.get(3)?,
+                            begun_at: None,
+                            messages: unsigned(row.get(4)?),
+                        },
                         changed: false,
-                        begun_at: None,
                     })
                 })
                 .optional()?;
@@ -81,16 +74,12 @@ impl Rooms {
         Ok(())
     }
 
-    /// Gives `room` its next number and a date that is not before the last one's.
-    pub(super) fn advance(&mut self, name: &RoomName, at: i64) {
+    /// Counts an event that was written into `room`.
+    pub(super) fn advance(&mut self, name: &RoomName, event: &RoomEvent) {
         let Some(room) = self.known.get_mut(name) else {
             return;
         };
-        if room.head < room.first {
-            room.begun_at = Some(at);
-        }
-        room.head += 1;
-        room.last_at = at;
+        room.state.advance(event);
         if !std::mem::replace(&mut room.changed, true) {
             self.changed.push(name.clone());
         }
@@ -107,8 +96,14 @@ impl Rooms {
         let mut begin =
             connection.prepare_cached("UPDATE rooms SET first_at = ?2 WHERE id = ?1")?;
         for room in self.changed.iter().filter_map(|name| self.known.get(name)) {
-            save.execute((room.id, room.head, room.last_at, room.messages))?;
-            if let Some(at) = room.begun_at {
+            let state = &room.state;
+            save.execute((
+                room.id,
+                signed(state.head),
+                state.last_at,
+                signed(state.messages),
+            ))?;
+            if let Some(at) = state.begun_at {
                 begin.execute((room.id, at))?;
             }
         }
@@ -123,7 +118,7 @@ impl Rooms {
         for name in &self.changed {
             if let Some(room) = self.known.get_mut(name) {
                 room.changed = false;
-                room.begun_at = None;
+                room.state.begun_at = None;
             }
         }
         let names = std::mem::take(&mut self.changed);
@@ -131,10 +126,10 @@ impl Rooms {
     }
 
     /// Events of room `id` were pruned.
-    pub(super) fn pruned(&mut self, id: i64, first: i64, messages: i64) {
+    pub(super) fn pruned(&mut self, id: i64, first: u64, messages: u64) {
         if let Some(room) = self.known.values_mut().find(|room| room.id == id) {
-            room.first = first;
-            room.messages = messages;
+            room.state.first = first;
+            room.state.messages = messages;
         }
     }
 

@@ -6,14 +6,9 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
 use crate::history::integer::unsigned;
-use crate::protocol::{EventKind, Member, MessageView, RoomEvent};
+use crate::history::kind;
+use crate::protocol::{Member, MessageView, RoomEvent};
 use crate::timestamp::Timestamp;
-
-pub(super) const MESSAGE: i64 = 1;
-pub(super) const EDITED: i64 = 2;
-pub(super) const DELETED: i64 = 3;
-pub(super) const REACTED: i64 = 4;
-pub(super) const TOPIC: i64 = 5;
 
 /// What [`event`] reads.
 macro_rules! event_columns {
@@ -27,13 +22,7 @@ pub(super) fn event(row: &Row<'_>, room: &Arc<str>) -> rusqlite::Result<RoomEven
     Ok(RoomEvent {
         room: Arc::clone(room),
         seq: unsigned(row.get(0)?),
-        kind: match row.get(1)? {
-            EDITED => EventKind::Edited,
-            DELETED => EventKind::Deleted,
-            REACTED => EventKind::Reacted,
-            TOPIC => EventKind::Topic,
-            _ => EventKind::Message,
-        },
+        kind: kind::of(row.get(1)?),
         id: row.get::<_, Text>(2)?.shared(),
         from: member(row, 3)?,
         at: Timestamp::from_millis(row.get(5)?),

@@ -1,38 +1,25 @@
 //! The one thread that writes. Everything that waits is one transaction, and one commit acknowledges all of it.
 
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::oneshot;
 
 use super::SqliteOptions;
-use super::action::{self, Failure};
-use super::queue::{Queue, Taken};
 use super::reader::Read;
 use super::retention::Pruner;
 use super::rooms::Rooms;
-use crate::history::appending::{Answer, give_all};
-use crate::history::{Appended, Clock, Entry, HistoryError, Listeners};
-
-/// Actions in one transaction at most: enough to make a flush cheap, few enough that the first of them does not wait long.
-const BATCH: usize = 512;
-
-/// What the writer is asked for, and where the answer goes.
-pub(super) enum Request {
-    Append(Entry, Answer),
-    /// Whether writing works.
-    Ready(oneshot::Sender<Result<(), HistoryError>>),
-}
+use super::write::{self, Failure};
+use crate::history::appending::Outcome;
+use crate::history::commit::{BATCH, Batch, Commits, Request};
+use crate::history::queue::{Queue, Taken};
+use crate::history::{Clock, Entry, Listeners};
 
 pub(super) struct Writer {
     connection: Connection,
     rooms: Rooms,
     pruner: Pruner,
     clock: Clock,
-    listeners: Listeners,
-    /// Whether the last commit failed.
-    failing: bool,
+    commits: Commits,
 }
 
 impl Writer {
@@ -46,8 +33,7 @@ impl Writer {
             rooms: Rooms::default(),
             pruner: Pruner::new(options.retention),
             clock: options.clock,
-            listeners,
-            failing: false,
+            commits: Commits::new(listeners),
         }
     }
 
@@ -58,10 +44,10 @@ impl Writer {
         reads: &Queue<Read>,
         readers: Vec<JoinHandle<()>>,
     ) {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut requests = Vec::with_capacity(BATCH);
         loop {
-            match writes.take(&mut batch, BATCH, self.pruner.next()) {
-                Taken::Items => self.work(&mut batch),
+            match writes.take(&mut requests, BATCH, self.pruner.next()) {
+                Taken::Items => self.work(Batch::of(requests.drain(..))),
                 Taken::Nothing => {}
                 Taken::Closed => break,
             }
@@ -79,66 +65,28 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Request>) {
-        let (mut entries, mut answers) = (
-            Vec::with_capacity(batch.len()),
-            Vec::with_capacity(batch.len()),
-        );
-        let mut probes = Vec::new();
-        for request in batch.drain(..) {
-            match request {
-                Request::Append(entry, answer) => {
-                    entries.push(entry);
-                    answers.push(answer);
+    fn work(&mut self, mut batch: Batch) {
+        if !batch.entries.is_empty() {
+            let outcomes = self.transaction(std::mem::take(&mut batch.entries));
+            match &outcomes {
+                Ok(_) => {
+                    for room in self.rooms.saved() {
+                        self.pruner.grown(room);
+                    }
                 }
-                Request::Ready(answer) => probes.push(answer),
+                Err(_) => self.rooms.forget(),
             }
+            self.commits
+                .finish(outcomes, std::mem::take(&mut batch.answers));
         }
-        if !entries.is_empty() {
-            self.append(&entries, answers);
-        }
-        if !probes.is_empty() {
-            let ready = self.ready();
-            for probe in probes {
-                let _ = probe.send(ready.clone());
-            }
-        }
-    }
-
-    /// Stores the entries, tells the listeners, and answers, in this order.
-    fn append(&mut self, entries: &[Entry], answers: Vec<Answer>) {
-        let outcomes = self.transaction(entries);
-        self.note(outcomes.as_ref().err());
-        match outcomes {
-            Ok(outcomes) => {
-                for room in self.rooms.saved() {
-                    self.pruner.grown(room);
-                }
-                let new = outcomes
-                    .iter()
-                    .flatten()
-                    .filter(|appended| !appended.repeated);
-                let new: Vec<_> = new.map(|appended| Arc::clone(&appended.event)).collect();
-                self.listeners.committed(&new);
-                give_all(answers.into_iter().zip(outcomes));
-            }
-            Err(error) => {
-                self.rooms.forget();
-                let error = HistoryError::unavailable(error);
-                give_all(
-                    answers
-                        .into_iter()
-                        .map(|answer| (answer, Err(error.clone()))),
-                );
-            }
+        if batch.has_probes() {
+            let tried = self.commits.is_failing().then(|| self.try_to_write());
+            self.commits.answer_probes(batch, tried);
         }
     }
 
     /// All entries in one commit. An entry that is refused is an outcome; an error means that nothing was stored.
-    fn transaction(
-        &mut self,
-        entries: &[Entry],
-    ) -> rusqlite::Result<Vec<Result<Appended, HistoryError>>> {
+    fn transaction(&mut self, entries: Vec<Entry>) -> rusqlite::Result<Vec<Outcome>> {
         let now_ms = self.clock.now_ms();
         let transaction = self
             .connection
@@ -146,7 +94,7 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             outcomes.push(
-                match action::apply(&transaction, &mut self.rooms, entry, now_ms) {
+                match write::apply(&transaction, &mut self.rooms, entry, now_ms) {
                     Ok(appended) => Ok(appended),
                     Err(Failure::Refused(refusal)) => Err(refusal),
                     Err(Failure::Store(error)) => return Err(error),
@@ -171,28 +119,10 @@ impl Writer {
         }
     }
 
-    /// Whether writing works. After a failure nobody may dare to write, so this does.
-    fn ready(&mut self) -> Result<(), HistoryError> {
-        if !self.failing {
-            return Ok(());
-        }
-        // A page that is written, with what it says already.
-        let tried = self
-            .connection
-            .execute("UPDATE store SET epoch = epoch", []);
-        self.note(tried.as_ref().err());
-        tried.map(drop).map_err(HistoryError::unavailable)
-    }
-
-    /// Logs when writing begins to fail and when it works again, not what is refused in between.
-    fn note(&mut self, error: Option<&rusqlite::Error>) {
-        match error {
-            Some(error) if !self.failing => {
-                tracing::error!(%error, "the history cannot be written; what is said is refused until it can");
-            }
-            None if self.failing => tracing::info!("the history can be written again"),
-            _ => {}
-        }
-        self.failing = error.is_some();
+    /// Writes a page, with what it says already.
+    fn try_to_write(&self) -> rusqlite::Result<()> {
+        self.connection
+            .execute("UPDATE store SET epoch = epoch", [])
+            .map(drop)
     }
 }

@@ -1,20 +1,23 @@
-//! What waits for a thread: bounded in items and bytes, taken many at a time, and closed for good.
+//! What waits for a thread or a task: bounded in items and bytes, taken many at a time, and closed for good.
 //!
-//! Full is an error at once: whoever asks is told to come back, and nobody waits for room.
+//! Full is an error at once: the caller is told to come back, and nobody waits for room.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::runtime::Id;
+use tokio::sync::Notify;
 
 use crate::history::HistoryError;
 
 pub(super) struct Queue<T> {
     /// Guards the list; held for a push or for moving a batch out.
     waiting: Mutex<Waiting<T>>,
-    /// Something is there, or nothing ever will be.
+    /// Something is there, or nothing ever will be: for threads that take.
     changed: Condvar,
+    /// The same, for the one task that takes.
+    notified: Notify,
     max_items: usize,
     max_bytes: usize,
 }
@@ -56,6 +59,7 @@ impl<T> Queue<T> {
                 taker: Taker::Awake,
             }),
             changed: Condvar::new(),
+            notified: Notify::new(),
             max_items,
             max_bytes,
         }
@@ -96,9 +100,10 @@ impl<T> Queue<T> {
         Ok(true)
     }
 
-    /// Wakes who takes.
+    /// Wakes the taker.
     pub(super) fn wake(&self) {
         self.changed.notify_one();
+        self.notified.notify_one();
     }
 
     /// Moves up to `limit` items into `batch`, waiting for the first one until `deadline`, or as long as it takes.
@@ -127,21 +132,37 @@ impl<T> Queue<T> {
                     }
                 };
         }
-        waiting.taker = Taker::Awake;
-        let count = waiting.items.len().min(limit);
-        for _ in 0..count {
-            if let Some((item, bytes)) = waiting.items.pop_front() {
-                waiting.bytes -= bytes;
-                batch.push(item);
-            }
-        }
+        waiting.move_into(batch, limit);
         Taken::Items
+    }
+
+    /// As [`take`](Self::take), for a task. For queues that one task takes from.
+    ///
+    /// # Cancel safety
+    /// Nothing is taken when the wait is cancelled.
+    pub(super) async fn take_async(&self, batch: &mut Vec<T>, limit: usize) -> Taken {
+        loop {
+            {
+                let mut waiting = self.lock();
+                if !waiting.items.is_empty() {
+                    waiting.move_into(batch, limit);
+                    return Taken::Items;
+                }
+                if waiting.closed {
+                    return Taken::Closed;
+                }
+                waiting.taker = Taker::Asleep;
+            }
+            // A wake-up that comes before this waits for it.
+            self.notified.notified().await;
+        }
     }
 
     /// Takes no more items; what is waiting can still be taken.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+        self.notified.notify_one();
     }
 
     /// Takes no more items, and throws away what is waiting: nobody will take it.
@@ -153,6 +174,18 @@ impl<T> Queue<T> {
 
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Waiting<T> {
+    /// The taker is awake and takes up to `limit` items.
+    fn move_into(&mut self, batch: &mut Vec<T>, limit: usize) {
+        self.taker = Taker::Awake;
+        let count = self.items.len().min(limit);
+        for (item, bytes) in self.items.drain(..count) {
+            self.bytes -= bytes;
+            batch.push(item);
+        }
     }
 }
 
@@ -234,6 +267,28 @@ mod tests {
         queue.abandon();
         assert_eq!(std::sync::Arc::strong_count(&item), 1);
         assert_eq!(queue.take(&mut Vec::new(), 10, None), Taken::Closed);
+    }
+
+    #[test]
+    fn a_task_that_takes_is_woken_by_a_push_and_by_the_end() {
+        let queue = std::sync::Arc::new(Queue::new(10, 100));
+        let taker = std::sync::Arc::clone(&queue);
+        let taking = std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut batch = Vec::new();
+                while taker.take_async(&mut batch, 10).await != Taken::Closed {}
+                batch
+            })
+        });
+        for item in ['a', 'b'] {
+            while queue.lock().taker != Taker::Asleep {
+                std::thread::yield_now();
+            }
+            queue.push(item, 1).unwrap();
+        }
+        queue.close();
+        assert_eq!(taking.join().unwrap(), ['a', 'b']);
     }
 
     #[test]
