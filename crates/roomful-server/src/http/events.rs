@@ -18,8 +18,8 @@ use super::error::HttpError;
 use super::{RoomPath, bearer};
 use crate::chat::{Attendance, Chat, Page, Position, Room, stopped};
 use crate::counters::Connected;
-use crate::feed::{Entry, to_json};
-use crate::protocol::{ErrorCode, ServerMessage};
+use crate::feed::Entry;
+use crate::protocol::{ErrorCode, ServerMessage, to_json};
 
 /// The longest wait, below what proxies allow a silent request.
 const MAX_WAIT: f64 = 55.0;

@@ -12,8 +12,7 @@ use tokio::time::timeout;
 use super::under_way::{Outcome, UnderWay};
 use super::{note_end, plain_close};
 use crate::chat::{Attendance, Chat, Position, Room, stopped};
-use crate::feed::to_json;
-use crate::protocol::{Action, ClientMessage, ErrorCode, Member, ServerMessage};
+use crate::protocol::{Action, ClientMessage, ErrorCode, Member, ServerMessage, to_json};
 use crate::rate::TokenBucket;
 use crate::refusal::Refusal;
 

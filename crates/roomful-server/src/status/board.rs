@@ -11,8 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::Access;
 use crate::chat::Chat;
 use crate::counters::Counts;
-use crate::feed::to_json;
-use crate::metrics::resident_bytes;
+use crate::process::resident_bytes;
+use crate::protocol::to_json;
 use crate::timestamp::Timestamp;
 
 const EVERY: Duration = Duration::from_secs(1);
