@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::net::{TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 
+use roomful_server::app::layer_options;
 use roomful_server::config::{Config, HistoryUrl, LayerConfig, LayerUrl};
 use roomful_server::history::History;
 
@@ -103,7 +104,7 @@ fn layer(config: &LayerConfig) -> Outcome {
         .enable_all()
         .build();
     let opened = match runtime {
-        Ok(runtime) => runtime.block_on(roomful_server::layer::open(config)),
+        Ok(runtime) => runtime.block_on(roomful_server::layer::open(&layer_options(config))),
         Err(error) => return Outcome::Bad(format!("cannot start a runtime: {error}")),
     };
     match opened {

@@ -522,6 +522,13 @@ impl ErrorCode {
     ];
 }
 
+/// A value of the protocol as JSON text.
+pub fn to_json(value: &impl Serialize) -> ByteString {
+    serde_json::to_string(value)
+        .expect("the protocol's types are plain data")
+        .into()
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }

@@ -42,6 +42,18 @@ impl Refusal {
         Self::new(ErrorCode::RoomFull, message)
     }
 
+    /// Nothing that was said is kept, so nothing of it can be changed.
+    pub fn no_history() -> Self {
+        let message = "this server keeps no history: there is nothing to change";
+        Self::new(ErrorCode::NoHistory, message)
+    }
+
+    /// For those who said who they are.
+    pub fn members_only() -> Self {
+        let message = "this is for members: say who you are first";
+        Self::new(ErrorCode::Forbidden, message)
+    }
+
     /// The server stops.
     pub fn stopping() -> Self {
         let message = "the server is stopping: connect again in a moment";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Chat, Room, parse_name};
+use super::{Access, Activity, Chat, Reader, Room, Who, parse_name};
 use crate::presence::Arrival;
 use crate::protocol::{Member, ServerMessage};
 use crate::refusal::Refusal;
@@ -25,67 +25,55 @@ impl Room {
 
 /// A connection's presence in a room.
 pub struct Attendance {
-    room: Arc<Room>,
-    member: Member,
+    reader: Reader,
     grace: Duration,
     stopping: watch::Receiver<bool>,
 }
 
 impl Attendance {
-    /// Where.
-    pub fn room(&self) -> &Arc<Room> {
-        &self.room
+    /// What is heard here.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// How the room was entered.
+    pub fn access(&self) -> &Access {
+        &self.reader.access
     }
 
     /// Who is here.
     pub fn member(&self) -> &Member {
-        &self.member
-    }
-
-    /// The member wants to be called something else.
-    ///
-    /// # Errors
-    /// If nobody can have that name.
-    pub fn rename(&mut self, name: &str) -> Result<(), Refusal> {
-        self.member.name = parse_name(name)?;
-        if let Some(was) = self.room.presence.rename(&self.member) {
-            self.room.feed.pass(&ServerMessage::Renamed {
-                member: self.member.clone(),
-                was,
-            });
-        }
-        Ok(())
+        let member = self.reader.access.member();
+        member.expect("those who only read do not attend")
     }
 }
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        let Some(departure) = self.room.presence.depart(&self.member.id) else {
+        let Some(departure) = self.reader.room.presence.depart(&self.member().id) else {
             return;
         };
         if *self.stopping.borrow() {
             return;
         }
-        self.room
-            .depart(Arc::clone(&self.member.id), departure, self.grace);
+        let id = Arc::clone(&self.member().id);
+        self.reader.room.depart(id, departure, self.grace);
     }
 }
 
 impl Chat {
-    /// A connection of `member` is in the room until the answer is dropped, and for `grace` longer.
+    /// A connection of the member who entered is in the room until the answer is dropped, and for `grace` longer.
     ///
     /// # Errors
-    /// If the room is full. Who is here already has a place.
-    pub fn attend(
-        &self,
-        room: &Arc<Room>,
-        member: Member,
-        grace: Duration,
-    ) -> Result<Attendance, Refusal> {
+    /// If they may not be there, or the room is full. Who is here already has a place.
+    pub fn attend(&self, reader: Reader, grace: Duration) -> Result<Attendance, Refusal> {
+        let Reader { access, room } = &reader;
+        self.may(access, Activity::Attend)?;
+        let member = access.member().ok_or_else(Refusal::members_only)?;
         let announced = room.presence.count() < ANNOUNCED_MEMBERS;
         match room
             .presence
-            .arrive(&member, self.inner.limits.members_per_room)
+            .arrive(member, self.inner.limits.members_per_room)
         {
             Arrival::Joined if announced => room.feed.pass(&ServerMessage::Joined {
                 member: member.clone(),
@@ -100,10 +88,30 @@ impl Chat {
             Arrival::Joined | Arrival::Known { .. } => {}
         }
         Ok(Attendance {
-            room: Arc::clone(room),
-            member,
+            reader,
             grace,
             stopping: self.inner.stopping.subscribe(),
         })
+    }
+
+    /// A member who is in a room wants to be called something else.
+    ///
+    /// # Errors
+    /// If they may not, or nobody can have that name.
+    pub fn rename(&self, attendance: &mut Attendance, name: &str) -> Result<(), Refusal> {
+        self.may(attendance.access(), Activity::Rename)?;
+        let name = parse_name(name)?;
+        let Reader { access, room } = &mut attendance.reader;
+        let Who::Member(member) = &mut access.who else {
+            return Err(Refusal::members_only());
+        };
+        member.name = name;
+        if let Some(was) = room.presence.rename(member) {
+            room.feed.pass(&ServerMessage::Renamed {
+                member: member.clone(),
+                was,
+            });
+        }
+        Ok(())
     }
 }

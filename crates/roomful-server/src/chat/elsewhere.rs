@@ -11,11 +11,11 @@ use roomful::layer::Inbox;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Chat, Room, stopped, unnumbered};
+use super::{Activity, Attendance, Chat, Client, Room, Transport, Who, stopped, unnumbered};
 use crate::node::{self, Meeting, Node, Outsider, Sender, group_of};
 use crate::presence::Elsewhere;
 use crate::presence::gossip::{Effect, Gossip, What};
-use crate::protocol::{Action, Member, RoomEvent, ServerMessage};
+use crate::protocol::{Action, RoomEvent, ServerMessage};
 use crate::refusal::Refusal;
 
 /// How long opening a room waits for the layer; then the room is open without it, and enters its group when it can.
@@ -51,14 +51,20 @@ impl Chat {
         let _ = tokio::time::timeout(PATIENCE, listening).await;
     }
 
-    /// Somebody is typing.
-    pub fn typing(&self, room: &Room, member: &Member) {
-        let member = member.clone();
+    /// A member who is in a room is typing.
+    ///
+    /// # Errors
+    /// If they may not tell that.
+    pub fn typing(&self, attendance: &Attendance) -> Result<(), Refusal> {
+        self.may(attendance.access(), Activity::Type)?;
+        let room = &attendance.reader().room;
+        let member = attendance.member().clone();
         if let Some(node) = &self.inner.node {
             let (room, member) = (room.name.clone(), member.clone());
             node.tell_nodes(&What::Typing { room, member });
         }
         room.feed.pass(&ServerMessage::Typing { member });
+        Ok(())
     }
 
     /// Tells the other nodes who is here, and hears from them, until the server stops.
@@ -171,13 +177,22 @@ impl Chat {
             text: text.clone(),
             reply_to: None,
         };
-        let (taken, is_stored) = match &id {
-            Some(id) if self.is_numbered() => {
+        let client = Client {
+            address: None,
+            transport: Transport::Layer,
+        };
+        let entered = self.enter(&room.name, Who::Member(from.clone()), client);
+        let (taken, is_stored) = match (entered, &id) {
+            (Err(refusal), _) => (Err(refusal), false),
+            (Ok(access), Some(id)) if self.is_numbered() => {
                 let id = Arc::clone(id).into();
-                let stored = self.act(&room.name, &from, id, say).done().await;
+                let stored = self.act(&access, id, say).done().await;
                 (stored.map(drop), true)
             }
-            _ => (self.check(&say), false),
+            (Ok(access), _) => {
+                let may_say = self.may(&access, Activity::Say);
+                (may_say.and_then(|()| self.check(&say)), false)
+            }
         };
         if let Err(Refusal { message, .. }) = taken {
             node.refuse_outsider(room.name.as_str(), kind.kind(), &message);

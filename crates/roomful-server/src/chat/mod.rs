@@ -1,5 +1,8 @@
 //! The one door for all transports: rooms, who is in them, and what is said.
 //!
+//! - `access`: the gate that everybody enters a room by;
+//! - `permission`: whether somebody may do something there;
+//! - `lobby`: what can be told of rooms;
 //! - `rooms`: those that somebody listens to;
 //! - `attendance`: being in one of them;
 //! - `acting`: doing something there, until it is stored;
@@ -7,10 +10,13 @@
 //! - `reading`: what a reader or a feed missed;
 //! - `elsewhere`: what other nodes and programs say.
 
+mod access;
 mod acting;
 mod attendance;
 mod departures;
 mod elsewhere;
+mod lobby;
+mod permission;
 mod reading;
 mod rooms;
 
@@ -18,24 +24,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ahash::AHashMap;
 use bytestring::ByteString;
 use tokio::sync::watch;
 
+pub use access::{Access, Client, Prepared, Reader, Transport};
 pub use acting::{Acting, Storing};
 pub use attendance::Attendance;
+pub use lobby::{Members, Messages, Occupancy, RoomInfo};
+pub use permission::{Activity, RoomState, Who, permission};
 pub use reading::{NEWEST_PAGE, Page, Position};
-pub use rooms::{Room, Rooms};
+pub use rooms::Rooms;
+
+pub use crate::feed::Entry;
+pub use crate::history::ActionId;
 
 use crate::counters::Counters;
-use crate::history::{ActionId, History, HistoryError};
+use crate::history::{History, HistoryError};
 use crate::identity::{self, Guests};
 use crate::node::{Node, NodeCounts};
-use crate::presence::Presence;
 use crate::protocol::{Action, ErrorCode, EventKind, Limits, Member, RoomEvent, RoomName, You};
 use crate::rate::Rates;
 use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
+use rooms::Room;
 
 /// The longest topic, in characters.
 const MAX_TOPIC: usize = 250;
@@ -117,11 +128,6 @@ impl Chat {
         }
     }
 
-    /// The store.
-    pub fn history(&self) -> &History {
-        &self.inner.history
-    }
-
     /// What the operator allows.
     pub fn limits(&self) -> &ChatLimits {
         &self.inner.limits
@@ -135,31 +141,6 @@ impl Chat {
     /// Whether what is said is numbered and kept.
     pub fn is_numbered(&self) -> bool {
         self.inner.history.is_numbered()
-    }
-
-    /// Rooms somebody is in now.
-    pub fn open_rooms(&self) -> Vec<Arc<Room>> {
-        self.inner.rooms.all()
-    }
-
-    /// A room, if somebody listens to it.
-    pub fn if_open(&self, name: &RoomName) -> Option<Arc<Room>> {
-        self.inner.rooms.if_open(name)
-    }
-
-    /// Who is in a room, on all nodes, if anybody is.
-    pub fn presence_in(&self, name: &RoomName) -> Option<Arc<Presence>> {
-        self.inner.rooms.presence_in(name)
-    }
-
-    /// How many members are in which room, on all nodes; rooms without any are left out.
-    pub fn members(&self) -> AHashMap<RoomName, usize> {
-        self.inner.rooms.members()
-    }
-
-    /// What a member is called in a room it is in.
-    pub fn name_in(&self, room: &RoomName, id: &str) -> Option<Arc<str>> {
-        self.presence_in(room)?.name_of(id)
     }
 
     /// This process among others on a channel layer, if it is.
@@ -176,11 +157,8 @@ impl Chat {
         }
     }
 
-    /// Opens a room to listen to.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn room(&self, name: &RoomName) -> Result<Arc<Room>, Refusal> {
+    /// A room that is open and has read where its log ends.
+    async fn room(&self, name: &RoomName) -> Result<Arc<Room>, Refusal> {
         let room = self.inner.rooms.room(name);
         room.started
             .get_or_try_init(|| async {
@@ -248,19 +226,26 @@ impl Chat {
     /// # Errors
     /// A [`Refusal`]; nothing was stored then, and nobody was shown it. If its code is `store_unavailable` the outcome may
     /// be unknown: doing it again with the same id is safe.
-    pub fn act(&self, room: &RoomName, by: &Member, id: ActionId, action: Action) -> Acting<'_> {
-        if let Err(refusal) = self.may_act(&id, &action) {
-            return Acting::Done(Err(refusal));
-        }
+    pub fn act(&self, access: &Access, id: ActionId, action: Action) -> Acting<'_> {
+        let by = match self.may_act(access, &id, &action) {
+            Ok(member) => member.clone(),
+            Err(refusal) => return Acting::Done(Err(refusal)),
+        };
         if self.is_numbered() {
-            let appending = self.inner.history.append(room, by.clone(), id, action);
+            let appending = self.inner.history.append(&access.room, by, id, action);
             Acting::storing(self, appending)
         } else {
-            Acting::Done(self.act_live(room, by, id, action))
+            Acting::Done(self.act_live(&access.room, by, id, action))
         }
     }
 
-    fn may_act(&self, id: &ActionId, action: &Action) -> Result<(), Refusal> {
+    /// The member who acts, if they may.
+    fn may_act<'a>(
+        &self,
+        access: &'a Access,
+        id: &ActionId,
+        action: &Action,
+    ) -> Result<&'a Member, Refusal> {
         if id.may_come_again() && !identity::is_client_id(id.as_str()) {
             return Err(Refusal::new(
                 ErrorCode::BadId,
@@ -271,7 +256,8 @@ impl Chat {
         if self.inner.is_stopping.load(Ordering::Acquire) {
             return Err(Refusal::stopping());
         }
-        Ok(())
+        self.may(access, Activity::from(action))?;
+        access.member().ok_or_else(Refusal::members_only)
     }
 
     pub(super) fn check(&self, action: &Action) -> Result<(), Refusal> {
@@ -307,17 +293,14 @@ impl Chat {
     fn act_live(
         &self,
         room: &RoomName,
-        by: &Member,
+        by: Member,
         id: ActionId,
         action: Action,
     ) -> Result<Said, Refusal> {
         let Action::Say { text, .. } = action else {
-            return Err(Refusal::new(
-                ErrorCode::NoHistory,
-                "this server keeps no history: there is nothing to change",
-            ));
+            return Err(Refusal::no_history());
         };
-        let event = unnumbered(room, id.into_text(), by.clone(), text);
+        let event = unnumbered(room, id.into_text(), by, text);
         self.inner.rooms.room(room).feed.pass_unnumbered(&event);
         self.counters().acted(event.kind, Duration::ZERO);
         let event = Arc::new(event);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Chat, Room};
+use super::{Activity, Chat, Reader, Room};
 use crate::feed::{Entry, Tail};
 use crate::refusal::Refusal;
 
@@ -49,7 +49,8 @@ impl Chat {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn reach(&self, room: &Room, position: &Position) -> Result<(), Refusal> {
+    pub async fn reach(&self, reader: &Reader, position: &Position) -> Result<(), Refusal> {
+        let room = &reader.room;
         // A node alone has made all there is.
         let (Some(_), Some(after)) = (self.node(), position.after) else {
             return Ok(());
@@ -75,13 +76,13 @@ impl Chat {
     /// If the store cannot be read.
     pub async fn catch_up(
         &self,
-        room: &Room,
+        reader: &Reader,
         position: &Position,
         head: u64,
     ) -> Result<Page, Refusal> {
         let most = self.inner.limits.page_max as u64;
         let until = |after: u64| (head - after <= most).then_some(head);
-        self.read(room, position, head, NEWEST_PAGE, until).await
+        self.read(reader, position, head, NEWEST_PAGE, until).await
     }
 
     /// One page of the log after a position, or the newest page where that position is not known.
@@ -90,26 +91,28 @@ impl Chat {
     /// If the store cannot be read.
     pub async fn page(
         &self,
-        room: &Room,
+        reader: &Reader,
         position: &Position,
         limit: usize,
     ) -> Result<Page, Refusal> {
-        self.reach(room, position).await?;
-        let head = room.feed.head();
+        self.reach(reader, position).await?;
+        let head = reader.room.feed.head();
         let until = |after: u64| Some(head.min(after.saturating_add(limit as u64)));
-        self.read(room, position, head, NEWEST_PAGE.min(limit), until)
+        self.read(reader, position, head, NEWEST_PAGE.min(limit), until)
             .await
     }
 
     /// What follows a position, as far as `until` says for it; else the `newest` events.
     async fn read(
         &self,
-        room: &Room,
+        reader: &Reader,
         position: &Position,
         head: u64,
         newest: usize,
         until: impl Fn(u64) -> Option<u64>,
     ) -> Result<Page, Refusal> {
+        let Reader { access, room } = reader;
+        self.may(access, Activity::Read)?;
         if !self.is_numbered() {
             return Ok(Page {
                 recovered: false,
@@ -178,7 +181,7 @@ impl Chat {
                     self.compare_positions().await;
                 }
             }
-            for room in self.open_rooms() {
+            for room in self.inner.rooms.all() {
                 if let Some(until) = room.feed.gap() {
                     self.read_until(&room, until).await;
                 }
@@ -188,7 +191,7 @@ impl Chat {
 
     /// Finds feeds that are behind the log without knowing it.
     async fn compare_positions(&self) {
-        let mut rooms = self.open_rooms();
+        let mut rooms = self.inner.rooms.all();
         rooms.retain(|room| room.started.initialized());
         for rooms in rooms.chunks(COMPARED) {
             let names: Vec<_> = rooms.iter().map(|room| room.name.clone()).collect();

@@ -35,8 +35,8 @@ pub(super) struct Known {
     pub(super) elsewhere: AHashMap<RoomName, Arc<Presence>>,
 }
 
-/// A room that somebody listens to.
-pub struct Room {
+/// A room that somebody listens to; what is in it is read by an [`Access`](super::Access).
+pub(super) struct Room {
     pub(super) name: RoomName,
     pub(super) feed: Feed,
     pub(super) presence: Arc<Presence>,
@@ -204,22 +204,5 @@ impl Rooms {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Room {
-    /// The room's name.
-    pub fn name(&self) -> &RoomName {
-        &self.name
-    }
-
-    /// What is said here.
-    pub fn feed(&self) -> &Feed {
-        &self.feed
-    }
-
-    /// Who is here.
-    pub fn presence(&self) -> &Presence {
-        &self.presence
     }
 }

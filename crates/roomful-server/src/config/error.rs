@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration, in sentences that name the thing, the place and the way out.
 //!
-//! No sentence shows a secret: a value in it went through [`hide_secrets`](super::hide_secrets).
+//! No sentence shows a secret: a value in it went through [`hide_secrets`](crate::redact::hide_secrets).
 
 use std::io;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@
 //! - `load`: defaults, file, environment and flags become one [`Config`];
 //! - `settings`: each value while that happens, and where it comes from;
 //! - `error`: what can be wrong with them, in sentences for the one who wrote them;
-//! - `url`: what the history and layer URLs mean, and how a secret in one is hidden;
+//! - `url`: what the history and layer URLs mean;
 //! - `secret`: secrets that are values of their own;
 //! - `notation`, `quantity`: counts, durations and sizes as people write them;
 //! - `page`: sites.
@@ -37,7 +37,7 @@ use quantity::{Size, Time, TimeOrForever};
 pub use error::ConfigError;
 pub use load::{ConfigFile, Flag, Loaded, Source, Sources, load};
 pub use secret::{Secret, Secrets};
-pub use url::{HistoryUrl, LayerUrl, PostgresUrl, hide_secrets};
+pub use url::{HistoryUrl, LayerUrl, PostgresUrl};
 
 /// Everything that can be set. A value of this type holds sense: it was checked when it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,8 @@ use toml::{Spanned, Table, Value};
 
 use super::error::nearest;
 use super::secret::is_secret;
-use super::{Config, ConfigError, Source, hide_secrets};
+use super::{Config, ConfigError, Source};
+use crate::redact::hide_secrets;
 
 /// Every key there is, in the order of the structs, with the value that wins so far. Its `Display` is TOML with each value's
 /// source as a comment, secrets hidden.

@@ -318,7 +318,7 @@ fn the_status_pages_token_must_be_there_where_it_is_asked_for_and_is_never_shown
     ]))
     .unwrap();
 
-    assert!(loaded.config.status.token.is("long enough to be one"));
+    assert_eq!(loaded.config.status.token.expose(), "long enough to be one");
     assert!(loaded.to_string().contains(r#"token = "***""#), "{loaded}");
     assert!(!format!("{loaded} {:?}", loaded.config).contains("long enough"));
 }

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 pub use cursor::{Cursor, Step};
 
 use crate::counters::Counters;
-use crate::protocol::{EventKind, RoomEvent, ServerMessage, Unsaved};
+use crate::protocol::{EventKind, RoomEvent, ServerMessage, Unsaved, to_json};
 
 /// Events kept in memory for readers that are a little behind: long polls between two requests, reconnects.
 const TAIL: usize = 256;
@@ -56,13 +56,6 @@ impl Entry {
     pub fn json(&mut self) -> &ByteString {
         self.json.get_or_insert_with(|| to_json(&*self.event))
     }
-}
-
-/// A value of the protocol as JSON text.
-pub fn to_json(value: &impl serde::Serialize) -> ByteString {
-    serde_json::to_string(value)
-        .expect("the protocol's types are plain data")
-        .into()
 }
 
 /// One room's feed.

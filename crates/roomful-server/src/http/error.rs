@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use crate::history::HistoryError;
 use crate::protocol::ErrorCode;
 use crate::refusal::Refusal;
 
@@ -22,12 +21,6 @@ impl HttpError {
 impl From<Refusal> for HttpError {
     fn from(refusal: Refusal) -> Self {
         Self(refusal)
-    }
-}
-
-impl From<HistoryError> for HttpError {
-    fn from(error: HistoryError) -> Self {
-        Self(error.into())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The room's log over HTTP: polling, long polling and Server-Sent Events, three ways to ask one question.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -15,11 +14,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::error::HttpError;
-use super::{RoomPath, bearer};
-use crate::chat::{Attendance, Chat, Page, Position, Room, stopped};
+use super::{Peer, RoomPath, bearer};
+use crate::chat::{Attendance, Chat, Entry, Page, Position, Reader, Transport, Who, stopped};
 use crate::counters::Connected;
-use crate::feed::{Entry, to_json};
-use crate::protocol::{ErrorCode, ServerMessage};
+use crate::protocol::{ErrorCode, RoomName, ServerMessage, to_json};
 
 /// The longest wait, below what proxies allow a silent request.
 const MAX_WAIT: f64 = 55.0;
@@ -53,48 +51,70 @@ impl EventsQuery {
     }
 }
 
+/// Somebody who listens.
+enum Listener {
+    /// Without a token: reads, and is in nobody's list.
+    Reading(Reader),
+    /// A member, who is in the room meanwhile.
+    Attending(Attendance),
+}
+
+impl Listener {
+    fn reader(&self) -> &Reader {
+        match self {
+            Self::Reading(reader) => reader,
+            Self::Attending(attendance) => attendance.reader(),
+        }
+    }
+}
+
 /// `GET …/events`
 pub(super) async fn events(
     State(chat): State<Chat>,
-    RoomPath(name): RoomPath,
+    RoomPath(room): RoomPath,
+    peer: Peer,
     query: Result<Query<EventsQuery>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let Query(query) =
         query.map_err(|error| HttpError::new(ErrorCode::BadRequest, error.body_text()))?;
     let wait = query.wait()?;
-    let room = chat.room(&name).await?;
-    let attendance = match bearer(&headers)? {
-        Some(token) => {
-            let mut member = chat.member(Some(token), None)?;
-            if let Some(known) = chat.name_in(&name, &member.id) {
-                member.name = known;
-            }
-            Some(chat.attend(&room, member, POLLING_GRACE)?)
-        }
-        None => None,
+    let streams = wants_stream(&headers);
+    let client = peer.by(match streams {
+        true => Transport::EventStream,
+        false => Transport::Polling,
+    });
+    let token = bearer(&headers)?;
+    let access = match token {
+        Some(token) => chat.enter_by_token(&room, Some(token), None, client)?,
+        None => chat.enter(&room, Who::Reader, client)?,
+    };
+    let reader = chat.open(access).await?;
+    let listener = match token {
+        Some(_) => Listener::Attending(chat.attend(reader, POLLING_GRACE)?),
+        None => Listener::Reading(reader),
     };
     let mut position = Position {
         after: query.after,
         epoch: query.epoch,
     };
-    if wants_stream(&headers) {
+    if streams {
         if let Some(last) = headers.get("last-event-id").and_then(|id| id.to_str().ok()) {
             position = parse_event_id(last).unwrap_or(position);
         }
-        return Ok(event_stream(chat, room, position, attendance));
+        return Ok(event_stream(chat, listener, position));
     }
     let limit = query
         .limit
         .unwrap_or(chat.limits().page)
         .clamp(1, chat.limits().page_max);
     let mut stopping = chat.stopping();
-    let mut head = room.feed().listen();
+    let mut head = listener.reader().feed().listen();
     let deadline = Instant::now() + wait;
     let connected = chat.counters().connected();
     let page = loop {
         head.mark_unchanged();
-        let page = chat.page(&room, &position, limit).await?;
+        let page = chat.page(listener.reader(), &position, limit).await?;
         if (!page.recovered && chat.is_numbered()) || !page.events.is_empty() || wait.is_zero() {
             break page;
         }
@@ -104,17 +124,17 @@ pub(super) async fn events(
             () = tokio::time::sleep_until(deadline) => break page,
         }
     };
-    drop((attendance, connected));
+    drop((listener, connected));
     chat.counters().delivered(page.events.len());
     Ok(answer(&chat, &room, page))
 }
 
-fn answer(chat: &Chat, room: &Room, mut page: Page) -> Response {
+fn answer(chat: &Chat, room: &RoomName, mut page: Page) -> Response {
     // The events are JSON already: the answer is written around them.
     let mut body = format!(
         r#"{{"room":{},"epoch":{},"seq":{},"head":{},"recovered":{},"events":["#,
-        to_json(room.name()),
-        to_json(&chat.history().epoch()),
+        to_json(room),
+        to_json(&chat.epoch()),
         page.seq,
         page.head,
         page.recovered
@@ -161,35 +181,29 @@ fn parse_event_id(id: &str) -> Option<Position> {
 
 struct EventStream {
     chat: Chat,
-    room: Arc<Room>,
+    /// A member is here while the stream is read.
+    listener: Listener,
     position: Position,
     head: watch::Receiver<u64>,
     passing: broadcast::Receiver<bytestring::ByteString>,
     stopping: watch::Receiver<bool>,
     started: bool,
     ended: bool,
-    /// The member is here while the stream is read.
-    _attendance: Option<Attendance>,
     _connected: Connected,
 }
 
-fn event_stream(
-    chat: Chat,
-    room: Arc<Room>,
-    position: Position,
-    attendance: Option<Attendance>,
-) -> Response {
+fn event_stream(chat: Chat, listener: Listener, position: Position) -> Response {
+    let feed = listener.reader().feed();
     let stream = EventStream {
-        head: room.feed().listen(),
-        passing: room.feed().listen_passing(),
+        head: feed.listen(),
+        passing: feed.listen_passing(),
         stopping: chat.stopping(),
         _connected: chat.counters().connected(),
         chat,
-        room,
+        listener,
         position,
         started: false,
         ended: false,
-        _attendance: attendance,
     };
     let body = Body::from_stream(stream::unfold(stream, |mut stream| async {
         let bytes = stream.next().await?;
@@ -212,19 +226,21 @@ impl EventStream {
         }
         loop {
             self.head.mark_unchanged();
+            let reader = self.listener.reader();
             // A store that cannot be read ends the stream; the client comes back with its last id.
             let mut page = self
                 .chat
-                .page(&self.room, &self.position, self.chat.limits().page_max)
+                .page(reader, &self.position, self.chat.limits().page_max)
                 .await
                 .ok()?;
             let mut out = String::new();
             if !self.started {
                 self.started = true;
+                let members = self.chat.members(reader.access(), 0).unwrap_or_default();
                 let welcome = serde_json::json!({
-                    "type": "chat.welcome", "room": self.room.name(), "epoch": self.chat.history().epoch(),
+                    "type": "chat.welcome", "room": reader.access().room(), "epoch": self.chat.epoch(),
                     "seq": self.chat.is_numbered().then_some(page.head), "recovered": page.recovered,
-                    "member_count": self.room.presence().count(),
+                    "member_count": members.count,
                 });
                 out.push_str("retry: 2000\n");
                 push(&mut out, None, &welcome.to_string());
@@ -267,11 +283,7 @@ impl EventStream {
     }
 
     fn id(&self, entry: &Entry) -> Option<String> {
-        Some(format!(
-            "{}:{}",
-            self.chat.history().epoch()?,
-            entry.event().seq
-        ))
+        Some(format!("{}:{}", self.chat.epoch()?, entry.event().seq))
     }
 }
 

@@ -5,7 +5,6 @@ use axum::extract::State;
 use super::error::HttpError;
 use crate::chat::Chat;
 use crate::node::Node;
-use crate::refusal::Refusal;
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> &'static str {
@@ -14,10 +13,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// `GET /readyz`: it is not stopping, and the store answers.
 pub(super) async fn ready(State(chat): State<Chat>) -> Result<&'static str, HttpError> {
-    if *chat.stopping().borrow() {
-        return Err(HttpError(Refusal::stopping()));
-    }
-    chat.history().ready().await?;
+    chat.ready().await?;
     // Without its layer a node still serves its own people, and all it says reaches everybody over the history.
     match chat.node().is_none_or(Node::is_reachable) {
         true => Ok("ready\n"),

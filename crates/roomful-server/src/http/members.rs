@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use http::HeaderMap;
 use serde::Serialize;
 
-use super::RoomPath;
 use super::error::HttpError;
-use crate::chat::Chat;
+use super::{Peer, RoomPath, who_reads};
+use crate::chat::{Chat, Members, RoomInfo, Transport};
 use crate::protocol::{Member, RoomName};
 use crate::timestamp::Timestamp;
 
@@ -19,11 +20,11 @@ const MAX_MEMBERS: usize = 500;
 
 #[derive(Serialize)]
 pub(super) struct RoomList {
-    rooms: Vec<RoomInfo>,
+    rooms: Vec<Room>,
 }
 
 #[derive(Serialize)]
-pub(super) struct RoomInfo {
+pub(super) struct Room {
     room: RoomName,
     epoch: Option<Arc<str>>,
     /// The newest number.
@@ -36,66 +37,43 @@ pub(super) struct RoomInfo {
     last_at: Option<Timestamp>,
 }
 
-/// `GET /api/rooms`: rooms with people in them first, then those that spoke last.
-pub(super) async fn rooms(State(chat): State<Chat>) -> Result<Json<RoomList>, HttpError> {
-    let mut here = chat.members();
-    let mut rooms = Vec::new();
-    let epoch = chat.history().epoch();
-    if epoch.is_some() {
-        for summary in chat.history().rooms(MAX_ROOMS).await? {
-            let members = here.remove(&summary.room).unwrap_or(0);
-            let epoch = epoch.clone();
-            rooms.push(RoomInfo {
-                room: summary.room,
-                epoch,
-                seq: summary.head,
-                members,
-                topic: summary.topic,
-                last_at: Some(summary.last_at),
-            });
+impl Room {
+    fn new(info: RoomInfo, epoch: Option<Arc<str>>) -> Self {
+        Self {
+            room: info.room,
+            epoch,
+            seq: info.seq,
+            members: info.members,
+            topic: info.topic,
+            last_at: info.last_at,
         }
     }
-    // Rooms where people are and nobody has spoken, or not for long.
-    for (room, members) in here {
-        rooms.push(RoomInfo {
-            room,
-            epoch: epoch.clone(),
-            seq: 0,
-            members,
-            topic: String::new(),
-            last_at: None,
-        });
-    }
-    rooms.sort_by(|a, b| {
-        (b.members > 0, &b.last_at, &a.room).cmp(&(a.members > 0, &a.last_at, &b.room))
-    });
-    rooms.truncate(MAX_ROOMS);
-    Ok(Json(RoomList { rooms }))
+}
+
+/// `GET /api/rooms`: rooms with people in them first, then those that spoke last.
+pub(super) async fn rooms(
+    State(chat): State<Chat>,
+    headers: HeaderMap,
+) -> Result<Json<RoomList>, HttpError> {
+    let epoch = chat.epoch();
+    let rooms = chat.rooms(&who_reads(&chat, &headers), MAX_ROOMS).await?;
+    let rooms = rooms.into_iter().map(|info| Room::new(info, epoch.clone()));
+    Ok(Json(RoomList {
+        rooms: rooms.collect(),
+    }))
 }
 
 /// `GET /api/rooms/{room}`
 pub(super) async fn room(
     State(chat): State<Chat>,
     RoomPath(name): RoomPath,
-) -> Result<Json<RoomInfo>, HttpError> {
-    let (seq, topic) = match chat.is_numbered() {
-        true => (
-            chat.history().head(&name).await?,
-            chat.history().topic(&name).await?,
-        ),
-        false => (0, String::new()),
-    };
-    let members = chat
-        .presence_in(&name)
-        .map_or(0, |presence| presence.count());
-    Ok(Json(RoomInfo {
-        room: name,
-        epoch: chat.history().epoch(),
-        seq,
-        members,
-        topic,
-        last_at: None,
-    }))
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<Json<Room>, HttpError> {
+    let who = who_reads(&chat, &headers);
+    let access = chat.enter(&name, who, peer.by(Transport::Request))?;
+    let info = chat.room_info(&access).await?;
+    Ok(Json(Room::new(info, chat.epoch())))
 }
 
 #[derive(Serialize)]
@@ -108,15 +86,16 @@ pub(super) struct MemberList {
 /// `GET /api/rooms/{room}/members`
 pub(super) async fn members(
     State(chat): State<Chat>,
-    RoomPath(name): RoomPath,
-) -> Json<MemberList> {
-    let (count, members) = match chat.presence_in(&name) {
-        Some(presence) => (presence.count(), presence.members(MAX_MEMBERS)),
-        None => (0, Vec::new()),
-    };
-    Json(MemberList {
-        room: name,
+    RoomPath(room): RoomPath,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Result<Json<MemberList>, HttpError> {
+    let who = who_reads(&chat, &headers);
+    let access = chat.enter(&room, who, peer.by(Transport::Request))?;
+    let Members { count, members } = chat.members(&access, MAX_MEMBERS)?;
+    Ok(Json(MemberList {
+        room,
         count,
         members,
-    })
+    }))
 }

@@ -6,17 +6,16 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest as _, Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Form, Json};
+use axum::{Form, Json};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request, StatusCode};
-use roomful::PeerAddr;
 use serde::{Deserialize, Serialize};
 
 use super::error::HttpError;
-use super::{RoomPath, SeqPath, bearer};
-use crate::chat::{Chat, NEWEST_PAGE};
+use super::{Peer, RoomPath, SeqPath, bearer, who_reads};
+use crate::chat::{Access, Chat, NEWEST_PAGE, Transport};
 use crate::identity::random_text;
-use crate::protocol::{Action, ErrorCode, Member, MessageView, RoomEvent, RoomName, You};
+use crate::protocol::{Action, ErrorCode, MessageView, RoomEvent, RoomName, You};
 use crate::refusal::Refusal;
 
 /// How long a request's body may take.
@@ -41,7 +40,9 @@ struct Page<'a> {
 pub(super) async fn page(
     State(chat): State<Chat>,
     RoomPath(room): RoomPath,
+    peer: Peer,
     query: Result<Query<PageQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, HttpError> {
     let Query(query) =
         query.map_err(|error| HttpError::new(ErrorCode::BadRequest, error.body_text()))?;
@@ -49,26 +50,14 @@ pub(super) async fn page(
         .limit
         .unwrap_or(NEWEST_PAGE)
         .clamp(1, chat.limits().page_max);
-    if !chat.is_numbered() {
-        return Ok(Json(Page {
-            room: &room,
-            epoch: None,
-            seq: 0,
-            messages: Vec::new(),
-        })
-        .into_response());
-    }
-    // The number first: what comes in between is in the page and again in the events after it, and dropped there.
-    let seq = chat.history().head(&room).await?;
-    let messages = chat
-        .history()
-        .messages_before(&room, query.before, limit)
-        .await?;
+    let who = who_reads(&chat, &headers);
+    let access = chat.enter(&room, who, peer.by(Transport::Request))?;
+    let page = chat.messages(&access, query.before, limit).await?;
     Ok(Json(Page {
         room: &room,
-        epoch: chat.history().epoch(),
-        seq,
-        messages,
+        epoch: chat.epoch(),
+        seq: page.seq,
+        messages: page.messages,
     })
     .into_response())
 }
@@ -96,24 +85,25 @@ struct Answer<'a> {
 pub(super) async fn say(
     State(chat): State<Chat>,
     RoomPath(room): RoomPath,
-    peer: Option<Extension<PeerAddr>>,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
     let saying = read_saying(&chat, &headers, body).await?;
     let token = bearer(&headers)?;
-    let member = speaker(&chat, &room, token, saying.name.as_deref())?;
+    let client = peer.by(Transport::Request);
+    let access = chat.enter_by_token(&room, token, saying.name.as_deref(), client)?;
     // Guests are made as fast as requests come: without a token it is the address that counts.
-    match (token, peer) {
-        (None, Some(Extension(peer))) => count(&chat, &peer.0.ip().to_string())?,
-        _ => count(&chat, &member.id)?,
+    match (token, client.address) {
+        (None, Some(address)) => count(&chat, &address.to_string())?,
+        _ => count_member(&chat, &access)?,
     }
     let id = saying.id.unwrap_or_else(random_text);
     let action = Action::Say {
         text: saying.text.into(),
         reply_to: saying.reply_to,
     };
-    act(&chat, &room, &member, id, action, token.is_none()).await
+    act(&chat, &access, id, action, token.is_none()).await
 }
 
 #[derive(Deserialize)]
@@ -127,6 +117,7 @@ pub(super) async fn edit(
     State(chat): State<Chat>,
     RoomPath(room): RoomPath,
     SeqPath(seq): SeqPath,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
@@ -134,6 +125,7 @@ pub(super) async fn edit(
     change(
         &chat,
         &room,
+        &peer,
         &headers,
         id,
         Action::Edit {
@@ -156,15 +148,15 @@ pub(super) struct Topic {
 pub(super) async fn topic(
     State(chat): State<Chat>,
     RoomPath(room): RoomPath,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
     let Topic { id, name, text } = read_json(&chat, body).await?;
-    let member = known_speaker(&chat, &room, &headers, name.as_deref())?;
+    let access = known_speaker(&chat, &room, &peer, &headers, name.as_deref())?;
     act(
         &chat,
-        &room,
-        &member,
+        &access,
         id,
         Action::Topic { text: text.into() },
         false,
@@ -183,6 +175,7 @@ pub(super) async fn delete(
     State(chat): State<Chat>,
     RoomPath(room): RoomPath,
     SeqPath(seq): SeqPath,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
@@ -193,7 +186,15 @@ pub(super) async fn delete(
         parse_json(&bytes)?
     };
     let id = deleting.id.unwrap_or_else(random_text);
-    change(&chat, &room, &headers, id, Action::Delete { target: seq }).await
+    change(
+        &chat,
+        &room,
+        &peer,
+        &headers,
+        id,
+        Action::Delete { target: seq },
+    )
+    .await
 }
 
 #[derive(Deserialize)]
@@ -208,6 +209,7 @@ pub(super) async fn react(
     State(chat): State<Chat>,
     RoomPath(room): RoomPath,
     SeqPath(seq): SeqPath,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, HttpError> {
@@ -215,6 +217,7 @@ pub(super) async fn react(
     change(
         &chat,
         &room,
+        &peer,
         &headers,
         id,
         Action::React {
@@ -230,47 +233,50 @@ pub(super) async fn react(
 async fn change(
     chat: &Chat,
     room: &RoomName,
+    peer: &Peer,
     headers: &HeaderMap,
     id: String,
     action: Action,
 ) -> Result<Response, HttpError> {
-    let member = known_speaker(chat, room, headers, None)?;
-    act(chat, room, &member, id, action, false).await
+    let access = known_speaker(chat, room, peer, headers, None)?;
+    act(chat, &access, id, action, false).await
 }
 
-/// The member whose token came along; its action is counted.
+/// Enters as the member whose token came along; the action is counted.
 fn known_speaker(
     chat: &Chat,
     room: &RoomName,
+    peer: &Peer,
     headers: &HeaderMap,
     name: Option<&str>,
-) -> Result<Member, HttpError> {
+) -> Result<Access, HttpError> {
     let token = bearer(headers)?.ok_or_else(|| {
         HttpError::new(
             ErrorCode::BadToken,
             "send the token you got as `Authorization: Bearer …`",
         )
     })?;
-    let member = speaker(chat, room, Some(token), name)?;
-    count(chat, &member.id)?;
-    Ok(member)
+    let client = peer.by(Transport::Request);
+    let access = chat.enter_by_token(room, Some(token), name, client)?;
+    count_member(chat, &access)?;
+    Ok(access)
 }
 
 async fn act(
     chat: &Chat,
-    room: &RoomName,
-    member: &Member,
+    access: &Access,
     id: String,
     action: Action,
     is_new: bool,
 ) -> Result<Response, HttpError> {
-    let said = chat.act(room, member, id.into(), action).done().await?;
+    let said = chat.act(access, id.into(), action).done().await?;
     let status = if said.repeated {
         StatusCode::OK
     } else {
         StatusCode::CREATED
     };
-    let you = is_new.then(|| chat.you(member));
+    let you = access.member().filter(|_| is_new);
+    let you = you.map(|member| chat.you(member));
     Ok((
         status,
         Json(Answer {
@@ -286,20 +292,9 @@ fn count(chat: &Chat, who: &str) -> Result<(), HttpError> {
         .map_err(|wait| HttpError(Refusal::rate_limited(wait)))
 }
 
-/// The member that speaks: by the name it gives, else by the one it has in the room, else as a guest.
-fn speaker(
-    chat: &Chat,
-    room: &RoomName,
-    token: Option<&str>,
-    name: Option<&str>,
-) -> Result<Member, HttpError> {
-    let mut member = chat.member(token, name)?;
-    if name.is_none()
-        && let Some(known) = chat.name_in(room, &member.id)
-    {
-        member.name = known;
-    }
-    Ok(member)
+fn count_member(chat: &Chat, access: &Access) -> Result<(), HttpError> {
+    let member = access.member().ok_or_else(Refusal::members_only)?;
+    count(chat, &member.id)
 }
 
 async fn read_saying(chat: &Chat, headers: &HeaderMap, body: Body) -> Result<Saying, HttpError> {

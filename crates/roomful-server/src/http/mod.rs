@@ -12,6 +12,9 @@ mod metrics;
 mod pack;
 mod page;
 
+use std::convert::Infallible;
+use std::net::IpAddr;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::{self, Next};
@@ -20,8 +23,9 @@ use axum::routing::{get, patch, put};
 use axum::{Extension, Router};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
+use roomful::PeerAddr;
 
-use crate::chat::Chat;
+use crate::chat::{Chat, Client, Transport, Who};
 use crate::metrics::Metrics;
 use crate::protocol::{ErrorCode, RoomName};
 use error::HttpError;
@@ -138,6 +142,28 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomPath {
     }
 }
 
+/// Where a request comes from.
+struct Peer(Option<IpAddr>);
+
+impl Peer {
+    /// The same, as the gate asks for it.
+    fn by(&self, transport: Transport) -> Client {
+        Client {
+            address: self.0,
+            transport,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<PeerAddr>();
+        Ok(Self(peer.map(|PeerAddr(peer)| peer.ip())))
+    }
+}
+
 /// The number of the message that a path names.
 struct SeqPath(u64);
 
@@ -166,6 +192,15 @@ async fn path_param<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) ->
     let Path(segments) = segments.ok()?;
     let (_, value) = segments.into_iter().find(|(known, _)| known == name)?;
     Some(value)
+}
+
+/// Who reads: the member whose token came along, or somebody unknown. Nobody needs a token to read, so a wrong one is none.
+fn who_reads(chat: &Chat, headers: &http::HeaderMap) -> Who {
+    let token = bearer(headers).ok().flatten();
+    match token.map(|token| chat.member(Some(token), None)) {
+        Some(Ok(member)) => Who::Member(member),
+        Some(Err(_)) | None => Who::Reader,
+    }
 }
 
 /// The token a request carries, if it carries one.

@@ -12,7 +12,6 @@ use super::RoomPath;
 use super::asset::{self, Asset};
 use super::embed::frame_ancestors;
 use super::error::HttpError;
-use crate::config::Config;
 use crate::protocol::ErrorCode;
 use crate::status::{Access, Visitor};
 
@@ -25,7 +24,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 #[folder = "web/"]
 struct Web;
 
-/// What the pages must know of the configuration.
+/// What the operator says of the pages.
 #[derive(Clone)]
 pub struct Pages {
     /// The policy of a room inside another site's page.
@@ -34,11 +33,12 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// As the operator says.
-    pub fn new(config: &Config) -> Self {
+    /// Rooms may be shown inside the pages of `embedding` sites, in the notation of `origins.allowed`; the status page is for
+    /// those whom `status` lets see it.
+    pub fn new(embedding: &[String], status: Access) -> Self {
         Self {
-            embedded: policy(&frame_ancestors(&config.embed.allowed)),
-            status: Access::new(&config.status),
+            embedded: policy(&frame_ancestors(embedding)),
+            status,
         }
     }
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use roomful::ChannelLayer;
 use roomful::layer::{Inbox, LayerError};
+use roomful_server::app::layer_options;
 use roomful_server::config::LayerConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ pub(crate) fn run(config: &LayerConfig) -> anyhow::Result<()> {
     });
     runtime.block_on(async {
         let mut tool = Tool {
-            layer: roomful_server::layer::open(config).await?,
+            layer: roomful_server::layer::open(&layer_options(config)).await?,
             inboxes: HashMap::new(),
         };
         while let Some(line) = lines.recv().await {

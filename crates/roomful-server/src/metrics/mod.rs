@@ -3,7 +3,6 @@
 //!
 //! Reading it is loads of atomics and a look into `/proc`: nothing that a message ever waits for.
 
-mod process;
 mod text;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,12 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use roomful::serve;
 use serde::Serialize;
 
-pub use process::resident_bytes;
-
 use crate::chat::Chat;
-use crate::config::{Config, HistoryUrl, LayerUrl};
 use crate::counters::Counts;
 use crate::node::Node;
+use crate::process;
 use crate::status::Access;
 use text::Exposition;
 
@@ -26,32 +23,28 @@ pub struct Metrics {
     chat: Chat,
     access: Access,
     connections: serve::Counters,
-    history: &'static str,
-    layer: &'static str,
+    build: Build,
     started: u64,
 }
 
+/// What this server is made of, in the words of `roomful_build_info`.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// The kind of its history: `sqlite`, `postgres`, `memory` or `none`.
+    pub history: &'static str,
+    /// The kind of its layer: `memory`, `redis` or `redis+pubsub`.
+    pub layer: &'static str,
+}
+
 impl Metrics {
-    /// Of this chat, whose connections are counted there.
-    pub fn new(chat: Chat, config: &Config, connections: serve::Counters) -> Self {
+    /// Of this chat, whose connections are counted there, for those whom `access` lets see it.
+    pub fn new(chat: Chat, access: Access, build: Build, connections: serve::Counters) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             chat,
-            access: Access::new(&config.status),
+            access,
             connections,
-            history: match config.history.url {
-                HistoryUrl::Sqlite(_) => "sqlite",
-                HistoryUrl::Postgres(_) => "postgres",
-                HistoryUrl::Memory => "memory",
-                HistoryUrl::None => "none",
-            },
-            layer: match &config.layer.url {
-                LayerUrl::Memory => "memory",
-                LayerUrl::Redis(url) => match url.dialect() {
-                    roomful::layer::redis::Dialect::Core => "redis",
-                    roomful::layer::redis::Dialect::PubSub => "redis+pubsub",
-                },
-            },
+            build,
             started: since.map_or(0, |since| since.as_secs()),
         }
     }
@@ -246,8 +239,8 @@ impl Metrics {
             "This server.",
             &[
                 ("version", env!("CARGO_PKG_VERSION")),
-                ("history", self.history),
-                ("layer", self.layer),
+                ("history", self.build.history),
+                ("layer", self.build.layer),
             ],
         );
         out.gauge(

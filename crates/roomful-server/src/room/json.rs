@@ -10,10 +10,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::under_way::{Outcome, UnderWay};
-use super::{note_end, plain_close};
-use crate::chat::{Attendance, Chat, Position, Room, stopped};
-use crate::feed::to_json;
-use crate::protocol::{Action, ClientMessage, ErrorCode, Member, ServerMessage};
+use super::{client, note_end, plain_close};
+use crate::chat::{Attendance, Chat, Position, Transport, Who, stopped};
+use crate::protocol::{Action, ClientMessage, ErrorCode, Member, RoomName, ServerMessage, to_json};
 use crate::rate::TokenBucket;
 use crate::refusal::Refusal;
 
@@ -28,43 +27,51 @@ const DRAIN: CloseCode = CloseCode::new(4012).expect("in the range of private co
 /// Hello, welcome, what was missed. `None` if the client left before it said hello.
 pub(super) async fn enter(
     chat: &Chat,
-    room: &Arc<Room>,
+    room: &RoomName,
     socket: &mut Socket,
 ) -> Result<Option<(Attendance, Seat)>> {
     let Some((member, position)) = hello(chat, socket).await? else {
         return Ok(None);
     };
-    let attendance = match chat.attend(room, member, chat.limits().presence_grace) {
+    let attendance = match attend(chat, room, member, socket).await {
         Ok(attendance) => attendance,
-        Err(full) => {
-            let close = plain_close(chat, &full);
-            socket.send_json(&full.into_message(None)).await?;
+        Err(refusal) => {
+            let close = plain_close(chat, &refusal);
+            socket.send_json(&refusal.into_message(None)).await?;
             return Err(close.into());
         }
     };
-    chat.reach(room, &position)
+    let reader = attendance.reader();
+    chat.reach(reader, &position)
         .await
         .map_err(|refusal| plain_close(chat, &refusal))?;
     // From here on live events wait behind the seat while what came before is read and sent.
-    let (head, mut seat) = room.feed().join_json(&socket.sender());
+    let (head, mut seat) = reader.feed().join_json(&socket.sender());
     let mut caught_up = chat
-        .catch_up(room, &position, head)
+        .catch_up(reader, &position, head)
         .await
         .map_err(|refusal| plain_close(chat, &refusal))?;
     socket
-        .send_json(&welcome(
-            chat,
-            room,
-            attendance.member(),
-            head,
-            caught_up.recovered,
-        ))
+        .send_json(&welcome(chat, &attendance, head, caught_up.recovered))
         .await?;
     for entry in &mut caught_up.events {
         socket.send(entry.json().clone()).await?;
     }
     seat.resume();
     Ok(Some((attendance, seat)))
+}
+
+/// Takes a member into a room that is open already.
+async fn attend(
+    chat: &Chat,
+    room: &RoomName,
+    member: Member,
+    socket: &Socket,
+) -> std::result::Result<Attendance, Refusal> {
+    let from = client(socket, Transport::JsonWebSocket);
+    let access = chat.enter(room, Who::Member(member), from)?;
+    let reader = chat.open(access).await?;
+    chat.attend(reader, chat.limits().presence_grace)
 }
 
 /// Live, until one of both goes.
@@ -91,7 +98,7 @@ pub(super) async fn speak(
                 }
                 Moment::Lagged(_) => {
                     chat.counters().resynced();
-                    let head = attendance.room().feed().head();
+                    let head = attendance.reader().feed().head();
                     let seq = chat.is_numbered().then_some(head);
                     Some(ServerMessage::Resync { seq })
                 }
@@ -148,17 +155,18 @@ fn hear<'a>(
         }
         Ok(ClientMessage::Topic { id, text }) => (id, Action::Topic { text }),
         Ok(ClientMessage::Typing) => {
-            if typing.take().is_ok() {
-                chat.typing(attendance.room(), attendance.member());
-            }
-            return Ok(None);
+            // Too much of it is dropped: it is gone in five seconds anyway.
+            let told = typing.take().map_or(Ok(()), |()| chat.typing(attendance));
+            return Ok(told.err().map(|refusal| refuse(chat, refusal, None)));
         }
         Ok(ClientMessage::Rename { name }) => {
             let renamed = typing.take().map_err(Refusal::rate_limited);
-            return Ok(match renamed.and_then(|()| attendance.rename(&name)) {
-                Ok(()) => None,
-                Err(refusal) => Some(refuse(chat, refusal, None)),
-            });
+            return Ok(
+                match renamed.and_then(|()| chat.rename(attendance, &name)) {
+                    Ok(()) => None,
+                    Err(refusal) => Some(refuse(chat, refusal, None)),
+                },
+            );
         }
         Ok(ClientMessage::Ping {}) => return Ok(Some(ServerMessage::Pong {})),
         Ok(ClientMessage::Hello { .. }) => {
@@ -171,8 +179,7 @@ fn hear<'a>(
         return Ok(Some(refuse(chat, Refusal::rate_limited(wait), Some(id))));
     }
     let id: Arc<str> = id.into();
-    let (room, member) = (attendance.room().name(), attendance.member());
-    let acting = chat.act(room, member, Arc::clone(&id).into(), action);
+    let acting = chat.act(attendance.access(), Arc::clone(&id).into(), action);
     Ok(under_way
         .push(id, acting)
         .map(|outcome| answer(chat, outcome)))
@@ -218,16 +225,19 @@ async fn hello(chat: &Chat, socket: &mut Socket) -> Result<Option<(Member, Posit
     }
 }
 
-fn welcome(chat: &Chat, room: &Room, member: &Member, head: u64, recovered: bool) -> ServerMessage {
-    let epoch = chat.history().epoch();
+fn welcome(chat: &Chat, attendance: &Attendance, head: u64, recovered: bool) -> ServerMessage {
+    let epoch = chat.epoch();
+    let access = attendance.access();
+    // Whoever may not see the others is told of nobody.
+    let members = chat.members(access, WELCOME_MEMBERS).unwrap_or_default();
     ServerMessage::Welcome {
-        room: room.name().clone(),
+        room: access.room().clone(),
         seq: epoch.is_some().then_some(head),
         epoch,
-        topic: room.feed().topic(),
-        you: chat.you(member),
-        members: room.presence().members(WELCOME_MEMBERS),
-        member_count: room.presence().count(),
+        topic: attendance.reader().feed().topic(),
+        you: chat.you(attendance.member()),
+        members: members.members,
+        member_count: members.count,
         recovered,
         limits: chat.limits().client,
     }

@@ -15,7 +15,7 @@ use roomful::audience::Seat;
 use roomful::{Accept, Close, CloseCode, Consumer, Deny, Event, Result, Socket};
 use tokio::sync::watch;
 
-use crate::chat::{Attendance, Chat};
+use crate::chat::{Attendance, Chat, Client, Transport, Who};
 use crate::counters::Connected;
 use crate::protocol::{ErrorCode, RoomName};
 use crate::refusal::Refusal;
@@ -88,8 +88,8 @@ async fn enter(
 ) -> Result<Option<Box<Present>>> {
     let name = RoomName::parse(&socket.param("room")?)
         .map_err(|error| Deny::new(StatusCode::NOT_FOUND, format!("{error}\n")))?;
-    let room = chat
-        .room(&name)
+    let _prepared = chat
+        .prepare(&name)
         .await
         .map_err(|error| unavailable(chat, &error))?;
     if *stopping.borrow() {
@@ -105,7 +105,7 @@ async fn enter(
     if speaks_json {
         let accept = Accept::new().subprotocol(SUBPROTOCOL);
         socket.accept_with(accept).await?;
-        let entered = json::enter(chat, &room, socket).await?;
+        let entered = json::enter(chat, &name, socket).await?;
         return Ok(entered.map(|(attendance, seat)| {
             Box::new(Present {
                 attendance,
@@ -117,11 +117,15 @@ async fn enter(
     }
     // Without a token nobody comes back as this member: who goes has left.
     let member = chat.member(None, None)?;
-    let attendance = chat
-        .attend(&room, member, Duration::ZERO)
-        .map_err(|full| unavailable(chat, &full))?;
+    let from = client(socket, Transport::PlainWebSocket);
+    let entered = chat.enter(&name, Who::Member(member), from);
+    let access = entered.map_err(|refusal| unavailable(chat, &refusal))?;
+    let reader = chat.open(access).await;
+    let attendance = reader
+        .and_then(|reader| chat.attend(reader, Duration::ZERO))
+        .map_err(|refusal| unavailable(chat, &refusal))?;
     // Seated first: who is answered hears everything from then on.
-    let seat = room.feed().join_plain(&socket.sender());
+    let seat = attendance.reader().feed().join_plain(&socket.sender());
     socket.accept().await?;
     Ok(Some(Box::new(Present {
         attendance,
@@ -131,9 +135,21 @@ async fn enter(
     })))
 }
 
+/// Where a WebSocket comes from.
+fn client(socket: &Socket, transport: Transport) -> Client {
+    Client {
+        address: socket.peer().map(|peer| peer.ip()),
+        transport,
+    }
+}
+
 fn unavailable(chat: &Chat, refusal: &Refusal) -> Deny {
     chat.counters().refused(refusal.code);
-    Deny::new(StatusCode::SERVICE_UNAVAILABLE, format!("{refusal}\n"))
+    let status = match refusal.code {
+        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Deny::new(status, format!("{refusal}\n"))
 }
 
 /// The connection is over: those who were too slow are counted.

@@ -7,8 +7,7 @@ use tokio::sync::watch;
 
 use super::under_way::{Outcome, UnderWay};
 use super::{note_end, plain_close};
-use crate::chat::{Attendance, Chat, stopped};
-use crate::history::ActionId;
+use crate::chat::{ActionId, Attendance, Chat, stopped};
 use crate::protocol::Action;
 
 /// A text frame in is a message said, a text frame out is a message's text.
@@ -18,7 +17,6 @@ pub(super) async fn speak(
     socket: &mut Socket,
     stopping: &mut watch::Receiver<bool>,
 ) -> Result {
-    let room = attendance.room();
     let mut stopping = pin!(stopped(stopping));
     let mut under_way = UnderWay::new();
     // The member is this connection's own, so counting makes its ids.
@@ -42,7 +40,7 @@ pub(super) async fn speak(
                     }
                     said += 1;
                     let say = Action::Say { text, reply_to: None };
-                    let acting = chat.act(room.name(), attendance.member(), ActionId::counted(said), say);
+                    let acting = chat.act(attendance.access(), ActionId::counted(said), say);
                     let known = under_way.push((), acting);
                     known.map_or(Ok(()), |outcome| end_if_refused(chat, outcome))
                 }

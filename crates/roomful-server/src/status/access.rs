@@ -6,8 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{HOST, HeaderMap};
-
-use crate::config::{Secret, StatusAccess, StatusConfig};
+use sha2::{Digest as _, Sha256};
 
 /// Names of headers by which a proxy says that a request is somebody else's.
 const PASSED_ON: &[&str] = &[
@@ -23,11 +22,29 @@ const PASSED_ON: &[&str] = &[
     "x-original-host",
 ];
 
+/// Whom the operator lets see it.
+#[derive(Clone)]
+pub enum Audience {
+    /// A browser on this machine, directly.
+    Loopback,
+    /// Whoever gives this token, from anywhere.
+    Token(String),
+    /// Nobody.
+    Nobody,
+}
+
 /// Who may see it.
 #[derive(Clone, Debug)]
 pub struct Access {
-    who: StatusAccess,
-    token: Secret,
+    rule: Rule,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Loopback,
+    /// The token's SHA-256: it is compared with a given one's in a time that says nothing of it, and cannot be shown.
+    Token([u8; 32]),
+    Nobody,
 }
 
 /// What somebody who asks is told.
@@ -45,26 +62,31 @@ pub enum Visitor {
 
 impl Access {
     /// As the operator says.
-    pub fn new(config: &StatusConfig) -> Self {
-        Self {
-            who: config.access,
-            token: config.token.clone(),
-        }
+    pub fn new(audience: &Audience) -> Self {
+        let rule = match audience {
+            Audience::Loopback => Rule::Loopback,
+            Audience::Token(token) => Rule::Token(Sha256::digest(token).into()),
+            Audience::Nobody => Rule::Nobody,
+        };
+        Self { rule }
     }
 
     /// What the sender of a request is told; `peer` is the other end of its connection.
     pub fn visitor(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Visitor {
-        match self.who {
-            StatusAccess::Off => Visitor::Nobody,
-            StatusAccess::Token => Visitor::NeedsToken,
-            StatusAccess::Loopback if is_local(peer, headers) => Visitor::Welcome,
-            StatusAccess::Loopback => Visitor::Remote,
+        match self.rule {
+            Rule::Nobody => Visitor::Nobody,
+            Rule::Token(_) => Visitor::NeedsToken,
+            Rule::Loopback if is_local(peer, headers) => Visitor::Welcome,
+            Rule::Loopback => Visitor::Remote,
         }
     }
 
-    /// Whether this is the token.
+    /// Whether this is the token; no token is an empty one.
     pub fn takes(&self, token: &str) -> bool {
-        self.token.is(token)
+        match &self.rule {
+            Rule::Token(digest) => !token.is_empty() && Sha256::digest(token)[..] == digest[..],
+            Rule::Loopback | Rule::Nobody => false,
+        }
     }
 }
 
@@ -96,7 +118,7 @@ mod tests {
     use super::*;
 
     fn asks(peer: &str, headers: &[(&'static str, &'static str)]) -> Visitor {
-        let access = Access::new(&StatusConfig::default());
+        let access = Access::new(&Audience::Loopback);
         let headers = headers.iter().map(|(name, value)| {
             (
                 HeaderName::from_static(name),
@@ -104,6 +126,18 @@ mod tests {
             )
         });
         access.visitor(Some(peer.parse().unwrap()), &headers.collect())
+    }
+
+    #[test]
+    fn a_token_is_known_by_who_has_it_and_never_shown() {
+        let token = |token: &str| Access::new(&Audience::Token(token.to_owned()));
+        let access = token("correct horse battery");
+        assert!(access.takes("correct horse battery"));
+        assert!(!access.takes("correct horse"));
+        assert!(!access.takes(""));
+        assert!(!token("").takes(""));
+        assert!(!Access::new(&Audience::Loopback).takes(""));
+        assert!(!format!("{access:?}").contains("horse"));
     }
 
     #[test]

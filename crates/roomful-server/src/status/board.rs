@@ -11,8 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::Access;
 use crate::chat::Chat;
 use crate::counters::Counts;
-use crate::feed::to_json;
-use crate::metrics::resident_bytes;
+use crate::process::resident_bytes;
+use crate::protocol::to_json;
 use crate::timestamp::Timestamp;
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -115,14 +115,12 @@ impl Board {
 
     fn sample(&self, now: &Counts, before: &Counts) -> Sample {
         let rates = now.since(before);
-        let rooms = self.chat.open_rooms();
-        let members = rooms.iter().map(|room| room.presence().count());
-        let occupied: Vec<usize> = members.filter(|members| *members > 0).collect();
+        let occupied = self.chat.occupancy();
         Sample {
             at: Timestamp::now(),
             connections: now.connections,
-            rooms: occupied.len(),
-            members: occupied.iter().sum(),
+            rooms: occupied.rooms,
+            members: occupied.members,
             messages_per_second: rates.messages_per_second,
             deliveries_per_second: rates.deliveries_per_second,
             stored_p99_ms: rates.stored_p99.map(|time| time.as_secs_f64() * 1e3),

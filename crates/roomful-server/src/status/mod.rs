@@ -8,6 +8,6 @@ mod access;
 mod board;
 mod consumer;
 
-pub use access::{Access, Visitor};
+pub use access::{Access, Audience, Visitor};
 pub use board::Board;
 pub use consumer::StatusConsumer;

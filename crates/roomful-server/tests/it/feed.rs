@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use roomful::serve::Server;
-use roomful_server::chat::{Chat, ChatLimits, Rooms};
+use roomful_server::chat::{Chat, ChatLimits, Client, Rooms, Transport, Who};
 use roomful_server::feed::{Cursor, Feed, Step, Tail};
 use roomful_server::history::{History, MemoryOptions};
 use roomful_server::protocol::{Action, EventKind, Limits, Member, RoomEvent, RoomName};
@@ -233,7 +233,12 @@ async fn miss_and_read(rooms: Arc<Rooms>, told: usize) {
     };
     let chat = Chat::new(history.clone(), Arc::clone(&rooms), limits);
     let name = RoomName::parse("gap").unwrap();
-    let room = chat.room(&name).await.unwrap();
+    let client = Client {
+        address: None,
+        transport: Transport::Polling,
+    };
+    let access = chat.enter(&name, Who::Reader, client).unwrap();
+    let room = chat.open(access).await.unwrap();
     let mut committed = Vec::new();
     for number in 1..=7 {
         let author = Member {

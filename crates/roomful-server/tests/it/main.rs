@@ -8,6 +8,7 @@ mod embed;
 mod feed;
 mod history;
 mod http;
+mod imports;
 mod metrics;
 mod modes;
 mod nodes;

@@ -8,8 +8,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::link::Link;
 use super::migrate::{self, MIGRATIONS, Migrated};
 use super::{PostgresOptions, StoreError};
-use crate::config::hide_secrets;
 use crate::history::{Identity, OpenError};
+use crate::redact::hide_secrets;
 
 /// Connects, brings the schema up to date, and reads what names the store; a new one gets its name here.
 pub(super) async fn open(

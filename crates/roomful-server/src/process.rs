@@ -16,7 +16,7 @@ pub fn resident_bytes() -> Option<u64> {
 }
 
 /// CPU time, user and kernel.
-pub(super) fn cpu_seconds() -> Option<f64> {
+pub fn cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The name in parentheses, the second field, may hold anything; `utime` and `stime` are the 14th and 15th.
     let (_, after_name) = stat.rsplit_once(") ")?;
@@ -27,7 +27,7 @@ pub(super) fn cpu_seconds() -> Option<f64> {
 }
 
 /// Open files, but for the one that is open to count them.
-pub(super) fn open_files() -> Option<usize> {
+pub fn open_files() -> Option<usize> {
     Some(
         fs::read_dir("/proc/self/fd")
             .ok()?
@@ -37,6 +37,6 @@ pub(super) fn open_files() -> Option<usize> {
 }
 
 /// How many files may be open; `None` where there is no end.
-pub(super) fn most_open_files() -> Option<u64> {
+pub fn most_open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }

@@ -1,4 +1,8 @@
 //! Puts the server together from its configuration, and runs it until it is told to stop.
+//!
+//! - `options`: what the configuration means to each part. Nothing below this module reads the configuration.
+
+mod options;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,21 +16,22 @@ use axum::body::Body;
 use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use roomful::origin::{AllowedHosts, AllowedOrigins};
-use roomful::serve::{Counters, Home, HttpLimits, Server};
-use roomful::{Backlog, ChannelLayer, Consumer as _, ProtocolTypeRouter, UrlRouter};
+use roomful::serve::{Counters, Home, Server};
+use roomful::{ChannelLayer, Consumer as _, ProtocolTypeRouter, UrlRouter};
 use tower::Layer as _;
 use tower::util::{BoxCloneSyncService, Either};
 
-use crate::chat::{Chat, ChatLimits, Rooms};
-use crate::config::{Config, HistoryUrl, LayerUrl, Overflow, Synchronous};
-use crate::history::{self, History, MemoryOptions, PostgresOptions, Retention, SqliteOptions};
+use crate::chat::{Chat, Rooms};
+use crate::config::{Config, LayerUrl};
 use crate::http::Pages;
 use crate::layer;
 use crate::metrics::Metrics;
 use crate::node::{MakeLayer, Node};
-use crate::protocol::{ErrorCode, Limits, RoomName};
+use crate::protocol::{ErrorCode, RoomName};
 use crate::room::RoomConsumer;
 use crate::status::{Access, Board, StatusConsumer};
+
+pub use options::layer_options;
 
 /// What a room's WebSockets are under: `/room/{room}/`, `/ws/{room}/`.
 const ROOMS: [&str; 2] = ["room", "ws"];
@@ -70,7 +75,7 @@ impl App {
         };
         let server = Server::bind(config.listen.as_str(), threads)
             .with_context(|| format!("cannot listen on {}", config.listen))?
-            .limits(http_limits(config))
+            .limits(options::http_limits(config))
             .direct_handshakes()
             // A room's connections live together, by whichever path they came.
             .home_by_path(|shards, path| Some(shards.home(&room_at(path)?)));
@@ -79,7 +84,7 @@ impl App {
             None => Rooms::new(shards),
             Some(_) => Rooms::among_nodes(shards),
         });
-        let history = open_history(config)?;
+        let history = options::open_history(&config.history)?;
         let node = layer.map(|layer| Node::start(layer, history.epoch()));
         let (node, meeting) = node.transpose()?.unzip();
         history.on_commit({
@@ -91,7 +96,7 @@ impl App {
                 }
             }
         });
-        let chat = Chat::among(history, rooms, chat_limits(config), node.clone());
+        let chat = Chat::among(history, rooms, options::chat_limits(config), node.clone());
         let application = application(&chat, config, server.counters().clone())?;
         let housekeeping = server.shards().home("housekeeping");
         drop(housekeeping.handle().spawn(chat.clone().fill_gaps()));
@@ -135,10 +140,10 @@ impl App {
 
 /// The layer that is shared with other processes, if there is one: alone a server needs none.
 fn shared_layer(config: &Config) -> Option<MakeLayer> {
-    let layer = config.layer.clone();
-    match layer.url {
+    let options = layer_options(&config.layer);
+    match config.layer.url {
         LayerUrl::Memory => None,
-        LayerUrl::Redis(_) => Some(Box::new(move || layer::start(&layer))),
+        LayerUrl::Redis(_) => Some(Box::new(move || layer::start(&options))),
     }
 }
 
@@ -158,10 +163,11 @@ pub fn application(
         .into_service(&layer)
         // A text may be escaped: six bytes of JSON for one.
         .max_message_bytes(config.limits.message_bytes * 6 + 4096)
-        .backlog(backlog(config))
+        .backlog(options::backlog(config))
         .keep_alive(Some(websocket.ping_interval), websocket.idle_timeout)
         .deflate(websocket.compression);
-    let board = Board::new(chat.clone(), Access::new(&config.status));
+    let access = Access::new(&options::status_audience(&config.status));
+    let board = Board::new(chat.clone(), access.clone());
     let status = StatusConsumer::new(board)
         .into_service(&layer)
         .max_message_bytes(4096);
@@ -171,8 +177,10 @@ pub fn application(
             consumer,
         )
         .re_path(r"status/$", status);
-    let metrics = Metrics::new(chat.clone(), config, connections);
-    let pages = crate::http::router(chat.clone(), Pages::new(config), metrics);
+    let build = options::build(config);
+    let metrics = Metrics::new(chat.clone(), access.clone(), build, connections);
+    let pages = Pages::new(&config.embed.allowed, access);
+    let pages = crate::http::router(chat.clone(), pages, metrics);
     let routes = ProtocolTypeRouter::new().http(pages).websocket(sockets);
 
     let allowed = &config.origins.allowed;
@@ -209,82 +217,6 @@ fn room_at(path: &str) -> Option<RoomName> {
     let (root, rest) = path.trim_start_matches('/').split_once('/')?;
     let room = rest.strip_suffix('/').filter(|_| ROOMS.contains(&root))?;
     RoomName::parse(room).ok()
-}
-
-fn open_history(config: &Config) -> anyhow::Result<History> {
-    let history = &config.history;
-    let synchronous = match history.synchronous {
-        Synchronous::Full => history::Synchronous::Full,
-        Synchronous::Normal => history::Synchronous::Normal,
-        Synchronous::Off => history::Synchronous::Off,
-    };
-    let retention = Retention {
-        age: history.keep_for,
-        events_per_room: history.keep_events,
-        ..Retention::default()
-    };
-    Ok(match &history.url {
-        HistoryUrl::Sqlite(path) => {
-            let options = SqliteOptions {
-                synchronous,
-                retention,
-                ..SqliteOptions::default()
-            };
-            History::open_sqlite(path, options)?
-        }
-        HistoryUrl::Postgres(url) => {
-            let options = PostgresOptions {
-                synchronous,
-                retention,
-                ..PostgresOptions::default()
-            };
-            History::open_postgres(url.expose(), options)?
-        }
-        HistoryUrl::Memory => History::memory(MemoryOptions {
-            events_per_room: history.memory_events,
-            ..MemoryOptions::default()
-        }),
-        HistoryUrl::None => History::none(),
-    })
-}
-
-fn http_limits(config: &Config) -> HttpLimits {
-    let mut limits = HttpLimits::default();
-    limits.drain_timeout = config.drain_timeout;
-    limits.max_connections = config.limits.connections;
-    if config.limits.rate_limits {
-        limits.max_connections_per_address = config.limits.connections_per_address;
-    }
-    limits
-}
-
-fn chat_limits(config: &Config) -> ChatLimits {
-    let limits = &config.limits;
-    ChatLimits {
-        client: Limits {
-            message_bytes: limits.message_bytes,
-            messages_per_second: limits.messages_per_second,
-            burst: limits.burst,
-        },
-        rates: limits.rate_limits,
-        members_per_room: limits.members_per_room.unwrap_or(usize::MAX),
-        page: limits.history_page,
-        page_max: limits.history_page_max,
-        presence_grace: config.presence_grace,
-        presence_lease: config.presence_lease,
-        drain_spread: config.drain_spread,
-    }
-}
-
-fn backlog(config: &Config) -> Backlog {
-    Backlog {
-        max_bytes: config.limits.backlog_bytes,
-        overflow: match config.limits.overflow {
-            Overflow::Close => roomful::Overflow::Close,
-            Overflow::Resync => roomful::Overflow::Resync,
-        },
-        ..Backlog::default()
-    }
 }
 
 /// The one line on standard output, for people and for programs that start us.
