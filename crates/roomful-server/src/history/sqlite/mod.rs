@@ -31,15 +31,18 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+use super::migration::newest;
 use super::{
-    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
-    RoomName, RoomSummary,
+    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, Migration,
+    OpenError, RoomName, RoomSummary,
 };
 
 use open::Opened;
 use queue::Queue;
 use reader::Read;
 use writer::{Request, Writer};
+
+pub(super) use migrate::look;
 
 /// Actions that may wait for the writer: a few seconds' worth at full load.
 const WRITES: usize = 16_384;
@@ -61,6 +64,14 @@ pub struct SqliteOptions {
     pub max_file_bytes: Option<u64>,
     /// Where dates come from.
     pub clock: Clock,
+    /// Steps after our own, as a later version would have them. For tests of upgrades: a file that has had them is for
+    /// released versions what its `readable_by` says.
+    pub later_migrations: &'static [Migration],
+}
+
+impl SqliteOptions {
+    /// The newest schema that this version knows.
+    pub const SCHEMA: u32 = newest(migrate::MIGRATIONS);
 }
 
 /// What an acknowledged action survives. The end of the process, however sudden, is survived with each of them.
