@@ -1,8 +1,8 @@
 //! Whether the server would start: what the configuration alone cannot tell, tried out and undone.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::fs::OpenOptions;
+use std::io;
 use std::net::{TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 
@@ -90,8 +90,13 @@ fn history(url: &HistoryUrl) -> Result<String, String> {
     // SQLite makes its write-ahead log beside the file.
     writable(directory)
         .map_err(|error| format!("cannot write into {}: {error}", directory.display()))?;
-    let state =
-        sqlite_file(path).map_err(|error| format!("cannot use {}: {error}", path.display()))?;
+    let is_there =
+        is_usable(path).map_err(|error| format!("cannot use {}: {error}", path.display()))?;
+    let state = match is_there {
+        false => "will be made".to_owned(),
+        true => History::look_at_sqlite(path)
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?,
+    };
     Ok(format!("{} {state}", path.display()))
 }
 
@@ -125,25 +130,12 @@ fn writable(directory: &Path) -> io::Result<()> {
     std::fs::remove_file(probe)
 }
 
-/// What is at `path`, without changing it.
-fn sqlite_file(path: &Path) -> io::Result<&'static str> {
-    /// How every SQLite file begins (sqlite.org/fileformat2.html, section 1.3).
-    const MAGIC: &[u8] = b"SQLite format 3\0";
-
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok("will be made"),
-        Err(error) => return Err(error),
-    };
-    let mut head = Vec::new();
-    File::take(file, MAGIC.len() as u64).read_to_end(&mut head)?;
-    match head.as_slice() {
-        MAGIC => Ok("is there"),
-        [] => Ok("is empty"),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is not an SQLite database",
-        )),
+/// Whether there is a file at `path`, which must then be one that we may write.
+fn is_usable(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -162,6 +154,8 @@ fn open_files(connections: usize) -> Outcome {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use roomful_server::history::SqliteOptions;
 
     use super::*;
 
@@ -191,16 +185,25 @@ mod tests {
         assert!(sqlite(&path).unwrap().ends_with("rooms.db will be made"));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 
-        fs::write(&path, "SQLite format 3\0…").unwrap();
-        assert!(sqlite(&path).unwrap().ends_with("rooms.db is there"));
+        fs::write(&path, "").unwrap();
+        assert!(sqlite(&path).unwrap().ends_with("rooms.db is empty"));
 
-        fs::write(&path, "dear diary").unwrap();
-        assert!(
-            sqlite(&path)
-                .unwrap_err()
-                .ends_with("rooms.db: it is not an SQLite database")
-        );
-        assert_eq!(fs::read_to_string(&path).unwrap(), "dear diary");
+        drop(History::open_sqlite(&path, SqliteOptions::default()).unwrap());
+        // Once the lock is free the file is closed.
+        let lock = fs::File::open(directory.path().join("rooms.db.lock")).unwrap();
+        lock.lock().unwrap();
+        assert!(sqlite(&path).unwrap().ends_with("rooms.db is there"));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+
+        for no_database in ["dear diary", "SQLite format 3\0…"] {
+            fs::write(&path, no_database).unwrap();
+            let refused = sqlite(&path).unwrap_err();
+            assert!(
+                refused.contains("rooms.db` is not an SQLite database"),
+                "{refused}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), no_database);
+        }
 
         let nowhere = sqlite(&directory.path().join("no/rooms.db")).unwrap_err();
         assert!(nowhere.starts_with("cannot write into "), "{nowhere}");

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use roomful_server::config::{self, Config};
+use roomful_server::history::NewerStore;
 
 use check::Finding;
 use cli::{Cli, Command};
@@ -81,6 +82,7 @@ fn check(config: &Config) -> ExitCode {
 
 fn fail(command: Command, code: u8, error: &anyhow::Error) -> ExitCode {
     let what = match command {
+        Command::Serve if error.is::<NewerStore>() => "stopped: ",
         Command::Serve => "failed to start: ",
         Command::Config | Command::Check | Command::Layer => "",
     };

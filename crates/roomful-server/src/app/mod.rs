@@ -8,11 +8,13 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use anyhow::Context as _;
 use axum::body::Body;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use roomful::origin::{AllowedHosts, AllowedOrigins};
@@ -23,6 +25,7 @@ use tower::util::{BoxCloneSyncService, Either};
 
 use crate::chat::{Chat, Rooms};
 use crate::config::{Config, LayerUrl};
+use crate::history::NewerStore;
 use crate::http::Pages;
 use crate::layer;
 use crate::metrics::Metrics;
@@ -61,6 +64,8 @@ pub struct App {
     application: BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>,
     chat: Chat,
     housekeeping: Home,
+    /// Resolves when a newer node has made this one too old for the history.
+    outdated: BoxFuture<'static, NewerStore>,
 }
 
 impl App {
@@ -87,6 +92,7 @@ impl App {
         let history = options::open_history(&config.history)?;
         let node = layer.map(|layer| Node::start(layer, history.epoch()));
         let (node, meeting) = node.transpose()?.unzip();
+        let outdated = history.outdated().boxed();
         history.on_commit({
             let (rooms, node) = (Arc::clone(&rooms), node.clone());
             move |events| {
@@ -109,6 +115,7 @@ impl App {
             application,
             chat,
             housekeeping,
+            outdated,
         })
     }
 
@@ -125,16 +132,30 @@ impl App {
         &self.chat
     }
 
-    /// Serves until `stop` resolves and everybody is gone.
+    /// Serves until `stop` resolves, or a newer node makes this one too old for the history, and everybody is gone.
     ///
     /// # Errors
-    /// If a thread cannot be made.
+    /// If a thread cannot be made; [`NewerStore`] where that is why it stopped.
     pub fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let chat = self.chat;
+        let outdated = self.outdated;
+        let reason = Arc::new(OnceLock::new());
+        let stop = {
+            let reason = Arc::clone(&reason);
+            async move {
+                tokio::select! {
+                    () = stop => {}
+                    newer = outdated => drop(reason.set(newer)),
+                }
+            }
+        };
         self.server
             .run(self.application, stop, async move { chat.stop().await })?;
         tracing::info!("stopped: everything acknowledged is stored");
-        Ok(())
+        match reason.get() {
+            Some(&newer) => Err(NewerStore::into(newer)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::migration::StoreSchema;
 use crate::protocol::ErrorCode;
 
 /// Why an action was not stored, or the record not read.
@@ -62,6 +63,30 @@ impl HistoryError {
     }
 }
 
+/// A later version of Roomful changed the store in a way that this one must not ignore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a newer roomful brought the history to schema {found}, which takes one that knows schema {readable_by} (this one knows {known}): start that version, or put back a backup from before"
+)]
+pub struct NewerStore {
+    /// The schema it has.
+    pub found: u32,
+    /// The oldest schema that a binary has to know to use it.
+    pub readable_by: u32,
+    /// The newest schema this version knows.
+    pub known: u32,
+}
+
+impl NewerStore {
+    pub(super) fn new(found: StoreSchema, known: u32) -> Self {
+        Self {
+            found: found.schema,
+            readable_by: found.readable_by,
+            known,
+        }
+    }
+}
+
 /// Why a store cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -80,9 +105,9 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// A later version of Roomful wrote it.
+    /// A later version of Roomful changed it in a way that this one must not ignore.
     #[error(
-        "`{}` was written by a newer roomful (schema {found}, this one knows {known}): start that version, or put back the copy it made first, `{}`",
+        "`{}` was brought to schema {found} by a newer roomful, which takes one that knows schema {readable_by} (this one knows {known}): start that version, or put back the copy it made first, `{}`",
         path.display(),
         copy.display()
     )]
@@ -91,6 +116,8 @@ pub enum OpenError {
         path: PathBuf,
         /// The schema it has.
         found: u32,
+        /// The oldest schema that a binary has to know to use it.
+        readable_by: u32,
         /// The newest schema this version knows.
         known: u32,
         /// What the newer version saved before it changed the file.
@@ -175,17 +202,23 @@ pub enum OpenError {
         /// What it is in.
         encoding: String,
     },
-    /// A later version of Roomful was there.
-    #[error(
-        "the tables in `{url}` were made by a newer roomful (schema {found}, this one knows {known}): start that version"
-    )]
+    /// A later version of Roomful changed the tables in a way that this one must not ignore.
+    #[error("`{url}` cannot be used by this version")]
     NewerPostgres {
         /// The URL, its secret hidden.
         url: Arc<str>,
-        /// The schema it has.
-        found: i32,
-        /// The newest schema this version knows.
-        known: i32,
+        /// What it has, and what it takes.
+        #[source]
+        source: NewerStore,
+    },
+    /// A step to a newer schema failed; the database is as it was.
+    #[error("the tables in `{url}` could not be brought up to date, and are as they were")]
+    Migration {
+        /// The URL, its secret hidden.
+        url: Arc<str>,
+        /// Why.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
     },
     /// The operating system gives no thread to work in.
     #[error("the history has no thread to work in")]

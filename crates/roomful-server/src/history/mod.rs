@@ -38,6 +38,7 @@ mod integer;
 mod kind;
 mod listeners;
 mod memory;
+mod migration;
 mod postgres;
 mod queue;
 mod retention;
@@ -53,8 +54,9 @@ use crate::timestamp::Timestamp;
 pub use action_id::ActionId;
 pub use appending::Appending;
 pub use clock::Clock;
-pub use error::{HistoryError, OpenError};
+pub use error::{HistoryError, NewerStore, OpenError};
 pub use memory::MemoryOptions;
+pub use migration::Migration;
 pub use postgres::PostgresOptions;
 pub use retention::Retention;
 pub use sqlite::SqliteOptions;
@@ -62,6 +64,7 @@ pub use sqlite::SqliteOptions;
 use entry::{Authority, Entry};
 use listeners::{Listener, Listeners};
 use memory::Memory;
+use migration::StoreSchema;
 use postgres::Postgres;
 use sqlite::Sqlite;
 
@@ -159,7 +162,7 @@ impl History {
 
     /// The record in a PostgreSQL database, which several nodes share: numbers, ids, epoch and secret are the same for all of
     /// them. Its tables are made where they are missing and brought up to date where they are old, in the schema `roomful`.
-    /// Blocks until that is done.
+    /// Blocks until that is done, however long it takes; where another node is about it, until that one is done.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with the database and what to do.
@@ -177,8 +180,16 @@ impl History {
     ///
     /// # Errors
     /// As it.
-    pub fn look_at_postgres(url: &str) -> Result<&'static str, OpenError> {
+    pub fn look_at_postgres(url: &str) -> Result<String, OpenError> {
         postgres::look(url)
+    }
+
+    /// The same for [`open_sqlite`](Self::open_sqlite), of a file that exists.
+    ///
+    /// # Errors
+    /// As it.
+    pub fn look_at_sqlite(path: &Path) -> Result<String, OpenError> {
+        sqlite::look(path)
     }
 
     /// A bounded record that ends with the process.
@@ -402,6 +413,26 @@ impl History {
             Store::Postgres(postgres) => postgres.ready().await,
             Store::Memory(memory) => memory.ready(),
             Store::None => Ok(()),
+        }
+    }
+
+    /// Resolves when a newer node has changed the store in a way that this version must not ignore. From then on everything
+    /// is refused as [`Closed`](HistoryError::Closed), and the server should stop. Only a store that several nodes share can
+    /// come to this; for others it never resolves.
+    pub fn outdated(&self) -> impl Future<Output = NewerStore> + Send + 'static {
+        let outdated = match &self.store {
+            Store::Postgres(postgres) => Some(postgres.outdated()),
+            Store::Sqlite(_) | Store::Memory(_) | Store::None => None,
+        };
+        async move {
+            if let Some(mut outdated) = outdated
+                && let Ok(reason) = outdated.wait_for(Option::is_some).await
+                && let Some(reason) = *reason
+            {
+                return reason;
+            }
+            // It was closed before it came to this.
+            std::future::pending().await
         }
     }
 

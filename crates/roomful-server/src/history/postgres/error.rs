@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use crate::history::NewerStore;
+
 /// Why the database did not do what it was asked.
 #[derive(Debug)]
 pub(super) enum StoreError {
@@ -15,6 +17,8 @@ pub(super) enum StoreError {
     Silent(Duration),
     /// It could not be reached a moment ago; it is asked again soon.
     Away,
+    /// A newer node changed it in a way that this version must not ignore.
+    Newer(NewerStore),
     /// It holds what we never wrote.
     Unexpected(&'static str),
 }
@@ -69,6 +73,7 @@ impl fmt::Display for StoreError {
             }
             Self::Silent(time) => write!(f, "the database did not answer within {time:?}"),
             Self::Away => f.write_str("the database could not be reached a moment ago"),
+            Self::Newer(newer) => newer.fmt(f),
             Self::Unexpected(what) => f.write_str(what),
         }
     }

@@ -10,8 +10,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::StoreError;
-use crate::history::Synchronous;
+use super::{StoreError, migrate};
+use crate::history::migration::Age;
+use crate::history::{NewerStore, Synchronous};
 
 /// How long connecting, and one piece of work, may take. Who waits longer is told to try again.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -25,11 +26,23 @@ const SETTINGS: &str = "\
     SET client_encoding = 'UTF8'; SET jit = off; \
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;";
 
+/// Told to the session that migrates: no time limits. Not every version of PostgreSQL has all of them.
+const UNLIMITED: &str = "\
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', \
+    'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout'); \
+    SET client_encoding = 'UTF8';";
+/// Told to it as well, where PostgreSQL can do it: a statement whose client is gone gives up its locks soon.
+const CHECKED: &str = "SET client_connection_check_interval = '5s'";
+
 /// Where the database is, and how to speak to it.
+#[derive(Clone)]
 struct Address {
     config: Config,
     tls: MakeRustlsConnect,
     synchronous: Synchronous,
+    /// The newest schema this binary knows: no connection is opened to a database that takes a newer one. `None` before the
+    /// schema was looked at.
+    known: Option<u32>,
 }
 
 /// A connection that comes back.
@@ -67,7 +80,35 @@ impl Link {
             config,
             tls,
             synchronous,
+            known: None,
         }))
+    }
+
+    /// The same, which from its next connection on refuses a database that takes a newer schema than `known`.
+    pub(super) fn knowing(self, known: u32) -> Self {
+        Self::at(Arc::new(Address {
+            known: Some(known),
+            ..Address::clone(&self.address)
+        }))
+    }
+
+    /// A connection without time limits, for migrations alone.
+    pub(super) async fn unlimited(&self) -> Result<Session, StoreError> {
+        let opening = async {
+            let session = Session::connect(&self.address).await?;
+            session.client.batch_execute(UNLIMITED).await?;
+            // Before version 14, and on some systems, it cannot.
+            let _ = session.client.batch_execute(CHECKED).await;
+            // Whoever waits for this node wants to know which it is.
+            let name = format!("roomful migration, process {}", std::process::id());
+            session
+                .client
+                .execute("SELECT set_config('application_name', $1, false)", &[&name])
+                .await?;
+            Ok(session)
+        };
+        let opened = timeout(PATIENCE, opening).await;
+        opened.unwrap_or(Err(StoreError::Silent(PATIENCE)))
     }
 
     fn at(address: Arc<Address>) -> Self {
@@ -131,18 +172,22 @@ impl Link {
 }
 
 impl Session {
-    async fn open(address: &Address) -> Result<Self, StoreError> {
+    async fn connect(address: &Address) -> Result<Self, StoreError> {
         let (client, connection) = address.config.connect(address.tls.clone()).await?;
         let driver = tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the history ended");
             }
         });
-        let session = Self {
+        Ok(Self {
             client,
             statements: HashMap::new(),
             driver: driver.abort_handle(),
-        };
+        })
+    }
+
+    async fn open(address: &Address) -> Result<Self, StoreError> {
+        let session = Self::connect(address).await?;
         session.client.batch_execute(SETTINGS).await?;
         let commits = match address.synchronous {
             // What the server's owner chose may be more than a flush.
@@ -153,6 +198,12 @@ impl Session {
             Synchronous::Normal | Synchronous::Off => "SET synchronous_commit = off",
         };
         session.client.batch_execute(commits).await?;
+        if let Some(known) = address.known {
+            let found = migrate::read(&session.client).await?;
+            if found.age(known) == Age::NewerUnreadable {
+                return Err(StoreError::Newer(NewerStore::new(found, known)));
+            }
+        }
         Ok(session)
     }
 

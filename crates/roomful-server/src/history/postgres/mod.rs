@@ -10,6 +10,7 @@
 //! them. While one commit is on its way the next batch gathers, as with SQLite.
 //!
 //! Connections come back by themselves (`link`). While the database is away everything is refused as retryable.
+//! A node that a newer one's migration has made too old takes nothing more (`schema_watch`).
 //! All of it runs on one thread with a runtime of its own: whoever asks may be on any.
 
 mod batch;
@@ -20,6 +21,7 @@ mod open;
 mod reader;
 mod retention;
 mod rows;
+mod schema_watch;
 mod write;
 mod writer;
 
@@ -33,15 +35,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use super::commit::{Request, WAITING, WAITING_BYTES};
+use super::migration::{StoreSchema, newest};
 use super::queue::Queue;
 use super::{
-    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
-    Retention, RoomName, RoomSummary, Synchronous,
+    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, Migration,
+    NewerStore, OpenError, Retention, RoomName, RoomSummary, Synchronous,
 };
 
 use error::StoreError;
 use link::{Link, Session};
+use open::Opened;
 use retention::Pruner;
+use schema_watch::SchemaWatch;
 use writer::Writer;
 
 pub(super) use open::look;
@@ -63,6 +68,14 @@ pub struct PostgresOptions {
     pub retention: Retention,
     /// Where dates come from.
     pub clock: Clock,
+    /// Steps after our own, as a later version would have them. For tests of upgrades: a database that has had them is for
+    /// released versions what its `readable_by` says.
+    pub later_migrations: &'static [Migration],
+}
+
+impl PostgresOptions {
+    /// The newest schema that this version knows.
+    pub const SCHEMA: u32 = newest(migrate::MIGRATIONS);
 }
 
 /// One read, which answers by itself.
@@ -72,7 +85,9 @@ type Read = Box<dyn for<'a> FnOnce(&'a mut Link) -> LocalBoxFuture<'a, ()> + Sen
 pub(super) struct Postgres {
     writes: Arc<Queue<Request>>,
     readers: Vec<mpsc::Sender<Read>>,
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
+    /// Why this version may no longer use the database.
+    outdated: watch::Receiver<Option<NewerStore>>,
     /// Closed when the thread has ended.
     ended: watch::Receiver<()>,
 }
@@ -88,7 +103,11 @@ impl Postgres {
         let (opened, opening) = std_mpsc::sync_channel(1);
         let writes = Arc::new(Queue::new(WAITING, WAITING_BYTES));
         let (readers, reads): (Vec<_>, Vec<_>) = (0..READERS).map(|_| mpsc::channel(READS)).unzip();
+        let closed = Arc::new(AtomicBool::new(false));
+        let (too_old, outdated) = watch::channel(None);
         let work = Work {
+            closed: Arc::clone(&closed),
+            outdated: too_old,
             writes: Arc::clone(&writes),
             reads,
             listeners,
@@ -107,9 +126,15 @@ impl Postgres {
                     match open::open(&url, &options).await {
                         // Whoever asked may have gone.
                         Err(error) => drop(opened.send(Err(error))),
-                        Ok((link, identity)) => {
+                        Ok(store) => {
+                            let Opened {
+                                link,
+                                identity,
+                                schema,
+                                known,
+                            } = store;
                             drop(opened.send(Ok(identity)));
-                            work.run(link, options).await;
+                            work.run(link, schema, known, options).await;
                         }
                     }
                 });
@@ -119,13 +144,17 @@ impl Postgres {
         let postgres = Self {
             writes,
             readers,
-            closed: AtomicBool::new(false),
+            closed,
+            outdated,
             ended,
         };
         Ok((postgres, identity))
     }
 
     pub(super) fn append(&self, entry: Entry) -> Appending {
+        if self.closed.load(Ordering::Acquire) {
+            return Appending::known(Err(HistoryError::Closed));
+        }
         let bytes = entry.text_bytes();
         let (answer, appending) = Appending::waiting();
         match self.writes.push(Request::Append(entry, answer), bytes) {
@@ -181,6 +210,11 @@ impl Postgres {
         answered.await.unwrap_or(Err(HistoryError::Closed))
     }
 
+    /// Becomes the reason when this version may no longer use the database.
+    pub(super) fn outdated(&self) -> watch::Receiver<Option<NewerStore>> {
+        self.outdated.clone()
+    }
+
     pub(super) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.writes.close();
@@ -221,6 +255,8 @@ impl Drop for Postgres {
 
 /// What the thread does.
 struct Work {
+    closed: Arc<AtomicBool>,
+    outdated: watch::Sender<Option<NewerStore>>,
     writes: Arc<Queue<Request>>,
     reads: Vec<mpsc::Receiver<Read>>,
     listeners: Listeners,
@@ -228,7 +264,14 @@ struct Work {
 
 impl Work {
     /// Works until the handle is closed or gone. Reads that are under way then have no end.
-    async fn run(self, link: Link, options: PostgresOptions) {
+    async fn run(self, link: Link, schema: StoreSchema, known: u32, options: PostgresOptions) {
+        let watch = SchemaWatch {
+            known,
+            told: schema,
+            closed: self.closed,
+            outdated: self.outdated,
+        };
+        tokio::task::spawn_local(watch.run(link.another()));
         for mut reads in self.reads {
             let mut link = link.another();
             tokio::task::spawn_local(async move {

@@ -6,37 +6,62 @@ use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::link::Link;
-use super::migrate::{self, MIGRATIONS, Migrated};
+use super::migrate::{self, MIGRATIONS};
 use super::{PostgresOptions, StoreError};
-use crate::history::{Identity, OpenError};
+use crate::history::migration::{Age, Migrations, StoreSchema};
+use crate::history::{Identity, NewerStore, OpenError};
 use crate::redact::hide_secrets;
 
+/// An open store, before its tasks start.
+pub(super) struct Opened {
+    /// Refuses a database that has become too new meanwhile.
+    pub(super) link: Link,
+    pub(super) identity: Identity,
+    /// What the database has.
+    pub(super) schema: StoreSchema,
+    /// What this binary knows.
+    pub(super) known: u32,
+}
+
 /// Connects, brings the schema up to date, and reads what names the store; a new one gets its name here.
-pub(super) async fn open(
-    url: &str,
-    options: &PostgresOptions,
-) -> Result<(Link, Identity), OpenError> {
+pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<Opened, OpenError> {
     let shown: Arc<str> = hide_secrets(url).into();
     let mut link = link(url, &shown, options)?;
     let refused = |error: StoreError| refused(&shown, error);
     encoding(&mut link, &shown).await?;
-    let migrated = link
-        .run(&async |session| migrate::migrate(&mut session.client, MIGRATIONS).await)
-        .await
-        .map_err(refused)?;
-    if let Migrated::Newer { found, known } = migrated {
-        return Err(newer(&shown, found, known));
+    let migrations = Migrations::new(MIGRATIONS, options.later_migrations);
+    let known = migrations.known();
+    let mut schema = read(&mut link, &shown).await?;
+    if schema.age(known) == Age::Older {
+        let session = link.unlimited().await.map_err(refused)?;
+        schema = migrate::migrate(&session.client, &migrations, &shown)
+            .await
+            .map_err(|error| OpenError::Migration {
+                url: Arc::clone(&shown),
+                source: Box::new(error),
+            })?;
     }
+    match schema.age(known) {
+        Age::NewerUnreadable => return Err(newer(&shown, schema, known)),
+        Age::NewerReadable => schema.log_newer(known, &shown),
+        Age::Current | Age::Older => {}
+    }
+    let mut link = link.knowing(known);
     let fresh = Identity::new();
     let identity = link
         .run(&async |session| identity(&session.client, &fresh).await)
         .await
         .map_err(refused)?;
-    Ok((link, identity))
+    Ok(Opened {
+        link,
+        identity,
+        schema,
+        known,
+    })
 }
 
 /// Says what is at a URL, without changing it. Blocks.
-pub(crate) fn look(url: &str) -> Result<&'static str, OpenError> {
+pub(crate) fn look(url: &str) -> Result<String, OpenError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -45,18 +70,20 @@ pub(crate) fn look(url: &str) -> Result<&'static str, OpenError> {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut link = link(url, &shown, &PostgresOptions::default())?;
         encoding(&mut link, &shown).await?;
-        let found = link
-            .run(&async |session| migrate::version(&session.client).await)
-            .await
-            .map_err(|error| refused(&shown, error))?;
-        let known = i32::try_from(MIGRATIONS.len()).expect("migrations are counted by hand");
-        match found {
-            0 => Ok("is reached, its tables will be made"),
-            found if found > known => Err(newer(&shown, found, known)),
-            found if found < known => Ok("is reached, its tables will be brought up to date"),
-            _ => Ok("is reached"),
+        let found = read(&mut link, &shown).await?;
+        let known = PostgresOptions::SCHEMA;
+        match found.age(known) {
+            Age::NewerUnreadable => Err(newer(&shown, found, known)),
+            Age::Older if found.schema == 0 => Ok("is reached, its tables will be made".to_owned()),
+            age => Ok(format!("is reached{}", found.outlook(age, known))),
         }
     })
+}
+
+async fn read(link: &mut Link, shown: &Arc<str>) -> Result<StoreSchema, OpenError> {
+    link.run(&async |session| migrate::read(&session.client).await)
+        .await
+        .map_err(|error| refused(shown, error))
 }
 
 fn link(url: &str, shown: &Arc<str>, options: &PostgresOptions) -> Result<Link, OpenError> {
@@ -118,11 +145,10 @@ async fn identity(client: &Client, fresh: &Identity) -> Result<Identity, StoreEr
     })
 }
 
-fn newer(shown: &Arc<str>, found: i32, known: i32) -> OpenError {
+fn newer(shown: &Arc<str>, found: StoreSchema, known: u32) -> OpenError {
     OpenError::NewerPostgres {
         url: Arc::clone(shown),
-        found,
-        known,
+        source: NewerStore::new(found, known),
     }
 }
 

@@ -30,15 +30,18 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::commit::{Request, WAITING, WAITING_BYTES};
+use super::migration::newest;
 use super::queue::Queue;
 use super::{
-    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, OpenError,
-    Retention, RoomName, RoomSummary, Synchronous,
+    Appending, Clock, Entry, EventsPage, HistoryError, Identity, Listeners, MessageView, Migration,
+    OpenError, Retention, RoomName, RoomSummary, Synchronous,
 };
 
 use open::Opened;
 use reader::Read;
 use writer::Writer;
+
+pub(super) use migrate::look;
 
 /// Reads that may wait for a reader.
 const READS: usize = 4_096;
@@ -56,6 +59,14 @@ pub struct SqliteOptions {
     pub max_file_bytes: Option<u64>,
     /// Where dates come from.
     pub clock: Clock,
+    /// Steps after our own, as a later version would have them. For tests of upgrades: a file that has had them is for
+    /// released versions what its `readable_by` says.
+    pub later_migrations: &'static [Migration],
+}
+
+impl SqliteOptions {
+    /// The newest schema that this version knows.
+    pub const SCHEMA: u32 = newest(migrate::MIGRATIONS);
 }
 
 /// The handle; the threads end when it is dropped or closed, and what was taken is finished first.

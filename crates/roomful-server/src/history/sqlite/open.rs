@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use super::migrate::{self, MIGRATIONS, with_suffix};
 use super::private::create_private;
 use super::{SqliteOptions, Synchronous};
+use crate::history::migration::Migrations;
 use crate::history::{Identity, OpenError};
 
 /// An open store, before its threads start.
@@ -46,12 +47,13 @@ pub(super) fn open(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut writer = Connection::open_with_flags(path, flags).map_err(failed)?;
     writer.busy_timeout(BUSY).map_err(failed)?;
-    migrate::check(&writer, path, MIGRATIONS)?;
+    let migrations = Migrations::new(MIGRATIONS, options.later_migrations);
+    migrate::check(&writer, path, migrations.known())?;
     if writer.is_readonly("main").map_err(failed)? {
         return Err(OpenError::ReadOnly { path: path.clone() });
     }
     prepare_writer(&writer, options).map_err(failed)?;
-    migrate::migrate(&mut writer, path, MIGRATIONS)?;
+    migrate::migrate(&mut writer, path, &migrations)?;
     let identity = identity(&writer).map_err(failed)?;
 
     let readers = (0..readers)

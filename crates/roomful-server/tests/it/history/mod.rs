@@ -1,4 +1,4 @@
-//! The record: one contract for every store, and what is special about the SQLite file.
+//! The record: one contract for every store, what is special about each, and upgrades.
 
 mod contract;
 mod durability;
@@ -7,6 +7,7 @@ mod model;
 #[cfg(feature = "postgres-tests")]
 mod postgres;
 mod sqlite;
+mod upgrade;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

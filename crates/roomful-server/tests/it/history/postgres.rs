@@ -117,12 +117,12 @@ fn what_cannot_be_opened_is_told_without_its_password() {
     let server = Postgres::shared().unwrap();
     let url = server.database().unwrap();
     drop(open(&url));
-    let newer = "INSERT INTO roomful.migrations (version) VALUES (99)";
+    let newer = "INSERT INTO roomful.migrations (version, readable_by) VALUES (99, 99)";
     server.psql(&url, newer).unwrap();
 
     let newer = History::open_postgres(&url, PostgresOptions::default()).unwrap_err();
     assert!(
-        matches!(newer, OpenError::NewerPostgres { found: 99, .. }),
+        matches!(&newer, OpenError::NewerPostgres { source, .. } if source.found == 99),
         "{newer}"
     );
 

@@ -96,6 +96,18 @@ impl Server {
         )
     }
 
+    /// Asks whether it would start once more; gives the exit code and what was said.
+    pub(crate) fn check(&self) -> (Option<i32>, String) {
+        let output = Self::command(&self.directory, &self.history, &self.settings)
+            .arg("check")
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    }
+
     /// Ends it without a warning.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
