@@ -7,16 +7,17 @@
 
 mod clock;
 mod hear;
+mod load;
 mod rig;
 mod say;
 mod table;
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use roomful::ChannelLayer;
 use roomful::layer::redis::RedisOptions;
+
+use load::Run;
 
 /// Measures channel layers on Redis.
 #[derive(Parser)]
@@ -33,28 +34,6 @@ enum Role {
     Hear(hear::Arguments),
     /// Is a process that says, and prints what it cost.
     Say(say::Arguments),
-}
-
-#[derive(Args)]
-struct Run {
-    /// A Python with `channels_redis`; without it, Roomful is measured alone.
-    #[arg(long)]
-    python: Option<PathBuf>,
-    /// How often each is measured, in turn.
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// How long each is measured.
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Events a second of the open loop.
-    #[arg(long, default_value_t = 5000.0)]
-    rate: f64,
-    /// What to measure: between two processes, to the members of one, or both.
-    #[arg(long, value_delimiter = ',', default_values = ["node-to-node", "group"])]
-    what: Vec<String>,
-    /// A file for the tables, besides the terminal.
-    #[arg(long)]
-    markdown: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {

@@ -8,39 +8,9 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use services::Redis;
 
-use crate::Run;
+use crate::load::{Found, GROUPS, Load, Run, Subject};
 use crate::table::Measured;
 
-/// A layer that is measured.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Subject {
-    pub(crate) is_ours: bool,
-    pub(crate) dialect: &'static str,
-}
-
-/// What is asked of it.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Load {
-    /// One member hears what is said at a rate.
-    Open,
-    /// One member hears what is said as fast as it goes.
-    Most,
-    /// So many members hear what is said now and then.
-    Group(usize),
-}
-
-/// What one measurement found.
-#[derive(Clone)]
-pub(crate) struct Found {
-    pub(crate) said: Value,
-    pub(crate) heard: Value,
-    /// Redis' CPU time, and its commands by name, from before the first event to after the last.
-    pub(crate) redis_cpu: f64,
-    pub(crate) commands: BTreeMap<String, u64>,
-}
-
-/// Groups of this many members are compared.
-pub(crate) const GROUPS: [usize; 2] = [10, 10_000];
 /// How slowly a group is spoken to, so that ten thousand Python members get each event before the next one comes.
 const GROUP_RATE: f64 = 2.0;
 
@@ -82,15 +52,6 @@ pub(crate) fn run(run: &Run) -> anyhow::Result<(Measured, String)> {
 }
 
 impl Subject {
-    pub(crate) fn name(self) -> String {
-        let whose = if self.is_ours {
-            "Roomful"
-        } else {
-            "channels_redis"
-        };
-        format!("{whose} {}", self.dialect)
-    }
-
     fn command(self, run: &Run, redis: &Redis, role: &str) -> anyhow::Result<Command> {
         let socket = redis.socket();
         let socket = socket.display();

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::Run;
-use crate::rig::{Found, GROUPS, Load, Subject};
+use crate::load::{Found, GROUPS, Load, Run, Subject};
 
 /// All measurements, in the order in which they were made.
 #[derive(Default)]
