@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(migrations.known(), 3);
         assert!(after(0).eq(1..=3));
         assert!(after(2).eq([3]));
-        assert!(after(9).eq([]));
+        assert_eq!(after(9).count(), 0);
     }
 
     #[test]
