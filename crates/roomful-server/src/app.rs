@@ -172,7 +172,7 @@ pub fn application(
         )
         .re_path(r"status/$", status);
     let metrics = Metrics::new(chat.clone(), config, connections);
-    let pages = crate::http::router(chat.clone(), Pages::new(config), metrics);
+    let pages = crate::http::router(chat.clone(), Pages::new(config)?, metrics);
     let routes = ProtocolTypeRouter::new().http(pages).websocket(sockets);
 
     let allowed = &config.origins.allowed;
