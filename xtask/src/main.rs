@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask check`, `test`, `conformance` and `bench`.
+//! The project's own commands: `cargo xtask check`, `test`, `pack`, `conformance` and `bench`.
 //!
 //! A command is a plan: the steps that were asked for, and what those need before them. Each step runs ordinary programs,
 //! which are printed as they start, so that any of them can be repeated by hand.
@@ -7,6 +7,7 @@ mod bench;
 mod command;
 mod conformance;
 mod options;
+mod pack;
 mod packages;
 mod plan;
 mod programs;

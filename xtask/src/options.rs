@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::plan::{Compression, Plan};
+use crate::plan::{Compression, Packed, Plan};
 use crate::{bench, steps};
 
 /// Printed by `cargo xtask help`, followed by the steps.
@@ -13,6 +13,7 @@ cargo xtask check                     formatting, lints, documentation
 cargo xtask test                      everything; CI runs this
     --only STEP,STEP…                 these steps, and what they need
     --skip STEP,STEP…                 all but these
+cargo xtask pack                      the page's files as the server sends them: web-packed/ from web/, to be committed
 cargo xtask conformance               Autobahn's 517 cases against examples/echo
     --full                            1,000 messages in each compression case (half an hour), not 50
     --url ws://HOST:PORT/             against a server that is already running
@@ -46,6 +47,10 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Request> {
         Some("check") => vec!["fmt", "clippy", "doc"],
         Some("bench") => return bench::Options::parse(args).map(Request::Bench),
         Some("test") => return test(args).map(Request::Run),
+        Some("pack") => {
+            plan.packed = Packed::Write;
+            vec!["pack"]
+        }
         Some("conformance") => {
             while let Some(arg) = args.next() {
                 match arg.as_str() {
@@ -61,11 +66,14 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Request> {
             vec!["conformance"]
         }
         Some(other) => {
-            bail!("`{other}` is no command: there are check, test, conformance, bench and help")
+            bail!(
+                "`{other}` is no command: there are check, test, pack, conformance, bench and help"
+            )
         }
     };
     if let Some(arg) = args.next() {
-        bail!("`cargo xtask check` takes no options, and was given `{arg}`");
+        let command = command.unwrap_or_default();
+        bail!("`cargo xtask {command}` takes no options, and was given `{arg}`");
     }
     plan.chosen = steps::with_needs(&asked);
     if plan.url.is_some() {
@@ -144,10 +152,20 @@ mod tests {
     }
 
     #[test]
+    fn a_test_compares_the_packed_files_and_only_pack_writes_them() {
+        let pack = plan("pack");
+        assert_eq!(pack.chosen, ["programs", "node", "pack"]);
+        assert!(pack.packed == Packed::Write);
+        let test = plan("test");
+        assert!(test.chosen.contains(&"pack") && test.packed == Packed::Compare);
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_by_name() {
         assert!(refusal("test --only nothing").contains("`nothing` is no step"));
         assert!(refusal("test --quick").contains("`--quick`"));
-        assert!(refusal("check fast").contains("`fast`"));
+        assert!(refusal("check fast").contains("check` takes no options, and was given `fast`"));
+        assert!(refusal("pack fast").contains("pack` takes no options, and was given `fast`"));
         assert!(refusal("benhc").contains("`benhc` is no command"));
     }
 }

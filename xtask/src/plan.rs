@@ -9,6 +9,8 @@ pub(crate) struct Plan {
     pub(crate) skipped: Vec<&'static str>,
     /// How many messages each compression case of Autobahn sends.
     pub(crate) compression: Compression,
+    /// What `pack` does with what it packed.
+    pub(crate) packed: Packed,
     /// A running server for Autobahn, instead of `examples/echo`.
     pub(crate) url: Option<String>,
 }
@@ -21,4 +23,14 @@ pub(crate) enum Compression {
     Short,
     /// 1,000 messages a case, as the suite has them.
     Full,
+}
+
+/// The page's packed files, which are committed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Packed {
+    /// They have to be what the sources give.
+    #[default]
+    Compare,
+    /// They are written anew.
+    Write,
 }

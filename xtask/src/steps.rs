@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::command::{Cmd, cargo, cmd, in_target};
 use crate::plan::Plan;
-use crate::{conformance, packages, programs};
+use crate::{conformance, pack, packages, programs};
 
 /// One thing to do.
 struct Step {
@@ -42,6 +42,12 @@ const STEPS: &[Step] = &[
         what: "target/autobahn with the Autobahn test suite",
         needs: &["programs"],
         run: |_| packages::autobahn(),
+    },
+    Step {
+        name: "pack",
+        what: "the page's packed files are what their sources give",
+        needs: &["programs", "node"],
+        run: |plan| pack::run(plan.packed),
     },
     Step {
         name: "fmt",

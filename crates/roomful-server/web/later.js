@@ -22,7 +22,7 @@ import { Suggestions } from "./suggest.js";
 
 const PROPOSED = 8;
 
-await Promise.all([style("/assets/room.pack/later.css"), words()]);
+await Promise.all([style("/assets/later.css"), words()]);
 
 /**
  * What this needs of the page.

@@ -200,7 +200,7 @@ pub fn application(
         .re_path(r"status/$", status);
     let build = options::build(config);
     let metrics = Metrics::new(chat.clone(), access.clone(), build, connections);
-    let pages = Pages::new(&config.embed.allowed, access);
+    let pages = Pages::new(&config.web_dir, &config.embed.allowed, access)?;
     let pages = crate::http::router(chat.clone(), pages, metrics);
     let routes = ProtocolTypeRouter::new().http(pages).websocket(sockets);
 

@@ -64,6 +64,9 @@ pub struct Config {
     /// `"info,roomful_server::history=debug"`. The environment variable `RUST_LOG` wins over every other source.
     #[serde(with = "LogFilter")]
     pub log: String,
+    /// For work on the page: its files come from this folder as they are, and not from the binary; "crates/roomful-server/web"
+    /// in a clone. Empty: from the binary.
+    pub web_dir: String,
     /// Where rooms are recorded.
     pub history: HistoryConfig,
     /// How several processes hear each other.
@@ -90,6 +93,7 @@ impl Default for Config {
             presence_grace: Duration::from_secs(2),
             presence_lease: Duration::from_secs(15),
             log: "info".into(),
+            web_dir: String::new(),
             history: HistoryConfig::default(),
             layer: LayerConfig::default(),
             limits: LimitsConfig::default(),

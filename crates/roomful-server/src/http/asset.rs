@@ -1,79 +1,110 @@
 //! One file of the page as an answer: compressed where the browser can read that, and not sent again where it has it.
+//!
+//! The files are those of `web-packed/`, which `build.rs` has compressed and put into a table: a request finds one there
+//! and negotiates. With the setting `web_dir` they are read from that folder for each request, as they are.
 
-use std::io::Write as _;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use ahash::AHashMap;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
     IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, StatusCode};
-use rust_embed::EmbeddedFile;
 use sha2::{Digest as _, Sha256};
 
-use super::{bare, pack};
+/// A file of the table.
+struct Packed {
+    path: &'static str,
+    hash: [u8; 32],
+    plain: &'static [u8],
+    gzip: &'static [u8],
+    brotli: &'static [u8],
+}
 
-/// What is compressed stays so, under the hash of its content: the files of one binary, each once. A debug build reads
-/// them from the folder, and one that was edited has another hash.
-static COMPRESSED: LazyLock<Mutex<ByContent>> = LazyLock::new(Mutex::default);
-type ByContent = AHashMap<([u8; 32], Coding), Bytes>;
+/// In the order of their paths.
+static PACKED: &[Packed] = include!(concat!(env!("OUT_DIR"), "/packed.rs"));
 
-/// Files as they are sent, by path: those that there are, and the parts of the packs below.
-static READY: LazyLock<Mutex<AHashMap<String, Asset>>> = LazyLock::new(Mutex::default);
+/// What lies below this has its content's hash in its name, and never changes.
+const CHUNKS: &str = "chunks/";
 
-/// The pages whose files come in packs.
-const PACKED: [&str; 1] = ["room"];
+/// Where the page's files come from.
+#[derive(Clone)]
+pub(super) enum Assets {
+    /// The binary.
+    Packed,
+    /// A folder with their sources, which somebody is changing.
+    Folder(PathBuf),
+}
+
+impl Assets {
+    /// The files of this folder, or of the binary where the setting is empty.
+    pub(super) fn open(web_dir: &str) -> io::Result<Self> {
+        match web_dir {
+            "" => Ok(Self::Packed),
+            // Without links, so that a file's path can be compared with it.
+            folder => fs::canonicalize(folder).map(Self::Folder),
+        }
+    }
+
+    /// The file at this path below `/assets/`, where there is one.
+    pub(super) fn find(&self, path: &str) -> Option<Asset> {
+        match self {
+            Self::Packed => {
+                let found = PACKED.binary_search_by_key(&path, |file| file.path).ok()?;
+                Some(Asset::packed(&PACKED[found]))
+            }
+            Self::Folder(folder) => Asset::read(folder, path),
+        }
+    }
+}
 
 /// A file as it is sent.
-#[derive(Clone)]
 pub(super) struct Asset {
-    content: Bytes,
     hash: [u8; 32],
+    plain: Bytes,
+    /// With gzip and with brotli; sources are sent plain.
+    compressed: Option<(&'static [u8], &'static [u8])>,
 }
 
 impl Asset {
-    /// The file at this path below `/assets/`, where there is one; `read` reads a file of the page.
-    pub(super) fn find(path: &str, read: &impl Fn(&str) -> Option<EmbeddedFile>) -> Option<Self> {
-        let lock = || READY.lock().unwrap_or_else(PoisonError::into_inner);
-        // A debug build reads the folder each time: what was edited is seen at once.
-        if !cfg!(debug_assertions)
-            && let Some(known) = lock().get(path)
-        {
-            return Some(known.clone());
+    fn packed(file: &Packed) -> Self {
+        Self {
+            hash: file.hash,
+            plain: Bytes::from_static(file.plain),
+            compressed: Some((file.gzip, file.brotli)),
         }
-        let content = content(path, read)?;
-        let hash = Sha256::digest(&content).into();
-        let asset = Self { content, hash };
-        lock().insert(path.to_owned(), asset.clone());
-        Some(asset)
     }
-}
 
-fn content(path: &str, read: &impl Fn(&str) -> Option<EmbeddedFile>) -> Option<Bytes> {
-    let text = |path: &str| String::from_utf8(read(path)?.data.into_owned()).ok();
-    let kind = path.rsplit('.').next();
-    if let Some((page, file)) = pack::parts(path).filter(|(page, _)| PACKED.contains(page)) {
-        let packed = match kind {
-            Some("js") => pack::script(page, file, &text),
-            Some("css") => pack::style(file, &text),
-            _ => return None,
-        };
-        return packed.ok().map(Bytes::from);
+    /// It blocks, and is for one developer's browser.
+    fn read(folder: &Path, path: &str) -> Option<Self> {
+        let file = fs::canonicalize(folder.join(path)).ok()?;
+        // `..` and an absolute path lead out of it.
+        if !file.starts_with(folder) {
+            return None;
+        }
+        let plain = Bytes::from(fs::read(file).ok()?);
+        Some(Self {
+            hash: Sha256::digest(&plain).into(),
+            plain,
+            compressed: None,
+        })
     }
-    match kind {
-        Some("js") => text(path).map(|source| Bytes::from(bare::script(&source))),
-        Some("css") => text(path).map(|source| Bytes::from(bare::style(&source))),
-        _ => read(path).map(|file| Bytes::from(file.data.into_owned())),
+
+    /// These bytes, and how they are written.
+    fn body(&self, wanted: Coding) -> (Coding, Bytes) {
+        match (wanted, self.compressed) {
+            (Coding::Gzip, Some((gzip, _))) => (wanted, Bytes::from_static(gzip)),
+            (Coding::Brotli, Some((_, brotli))) => (wanted, Bytes::from_static(brotli)),
+            _ => (Coding::Plain, self.plain.clone()),
+        }
     }
 }
 
 /// How the bytes of an answer are written.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Plain,
     Gzip,
@@ -103,13 +134,10 @@ impl Coding {
 
 /// The answer to a request with these headers.
 pub(super) fn answer(path: &str, asset: &Asset, request: &HeaderMap) -> Response {
-    let coding = Coding::for_request(request);
+    let (coding, content) = asset.body(Coding::for_request(request));
     let tag = tag(&asset.hash, coding);
     let known = has(request, &tag);
-    let body = match known {
-        true => Bytes::new(),
-        false => compressed(coding, asset),
-    };
+    let body = if known { Bytes::new() } else { content };
     let mut response = Response::new(Body::from(body));
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -124,8 +152,14 @@ pub(super) fn answer(path: &str, asset: &Asset, request: &HeaderMap) -> Response
         headers.insert(ETAG, tag);
     }
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    // Asked again each time, answered with 304: a new version is seen at once.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static(match path.starts_with(CHUNKS) {
+            true => "public, max-age=31536000, immutable",
+            // Asked again each time, answered with 304: a new version is seen at once.
+            false => "no-cache",
+        }),
+    );
     response
 }
 
@@ -133,37 +167,6 @@ fn tag(hash: &[u8; 32], coding: Coding) -> String {
     let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let suffix = coding.name().map(|name| format!("-{name}"));
     format!("\"{hash}{}\"", suffix.unwrap_or_default())
-}
-
-fn compressed(coding: Coding, Asset { content, hash }: &Asset) -> Bytes {
-    let lock = || COMPRESSED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = lock().get(&(*hash, coding)) {
-        return known.clone();
-    }
-    let bytes = match coding {
-        Coding::Plain => return content.clone(),
-        Coding::Gzip => gzip(content),
-        Coding::Brotli => brotli(content),
-    };
-    lock().insert((*hash, coding), bytes.clone());
-    bytes
-}
-
-fn gzip(content: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let written = encoder.write_all(content).and_then(|()| encoder.finish());
-    Bytes::from(written.expect("writing to a `Vec` does not fail"))
-}
-
-fn brotli(content: &[u8]) -> Bytes {
-    const BUFFER: usize = 4096;
-    const BEST: u32 = 11;
-    const WINDOW_BITS: u32 = 22;
-    let mut out = brotli::CompressorWriter::new(Vec::new(), BUFFER, BEST, WINDOW_BITS);
-    out.write_all(content)
-        .expect("writing to a `Vec` does not fail");
-    // This ends the stream.
-    Bytes::from(out.into_inner())
 }
 
 /// Whether `Accept-Encoding` names it, by itself or by `*`, and does not weigh it with zero (RFC 9110, section 12.5.3).
@@ -254,22 +257,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_reads_as_it_was() {
-        let content = Bytes::from("rooms ".repeat(1000));
-        let asset = Asset {
-            content: content.clone(),
-            hash: [7; 32],
-        };
-        for coding in [Coding::Gzip, Coding::Brotli, Coding::Gzip] {
-            let bytes = compressed(coding, &asset);
-            assert!(bytes.len() < content.len() / 10);
-            let mut read = Vec::new();
-            let done = match coding {
-                Coding::Brotli => brotli::BrotliDecompress(&mut &*bytes, &mut read).map(|()| 0),
-                _ => flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut read),
-            };
-            done.expect("it is whole");
-            assert_eq!(read, content);
+    fn every_packed_file_is_found_and_what_is_compressed_reads_as_it_was() {
+        assert!(PACKED.len() > 20);
+        for file in PACKED {
+            let asset = Assets::Packed.find(file.path).expect("it is in the table");
+            assert!(asset.hash == file.hash, "{}", file.path);
+            let mut gzip = Vec::new();
+            let mut read = flate2::read::GzDecoder::new(file.gzip);
+            read.read_to_end(&mut gzip).expect("it is whole");
+            assert!(gzip == file.plain, "{}", file.path);
+            let mut brotli = Vec::new();
+            brotli::BrotliDecompress(&mut &*file.brotli, &mut brotli).expect("it is whole");
+            assert!(brotli == file.plain, "{}", file.path);
         }
+        assert!(Assets::Packed.find("gone.js").is_none());
+    }
+
+    #[test]
+    fn a_folder_gives_its_own_files_as_they_are_now_and_no_others() {
+        let around = tempfile::tempdir().expect("a directory");
+        let folder = around.path().join("web");
+        fs::create_dir_all(folder.join("i18n")).expect("a directory");
+        fs::write(around.path().join("secret.js"), "no").expect("a file");
+        let assets = Assets::open(folder.to_str().expect("ASCII")).expect("it is there");
+        for content in ["one", "two"] {
+            fs::write(folder.join("i18n/en.js"), content).expect("a file");
+            let found = assets.find("i18n/en.js").expect("it is there");
+            assert_eq!(found.plain, content);
+            assert!(found.body(Coding::Brotli).0 == Coding::Plain);
+        }
+        let absolute = around.path().join("secret.js");
+        let absolute = absolute.to_str().expect("ASCII");
+        for path in ["../secret.js", "i18n/../../secret.js", absolute, "i18n", ""] {
+            assert!(assets.find(path).is_none(), "{path}");
+        }
+        assert!(Assets::open(absolute.trim_end_matches(".js")).is_err());
     }
 }

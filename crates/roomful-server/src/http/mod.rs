@@ -1,7 +1,6 @@
 //! The room over HTTP: pages, polling, long polling, event streams, and saying something by POST.
 
 mod asset;
-mod bare;
 mod embed;
 mod error;
 mod events;
@@ -9,7 +8,6 @@ mod health;
 mod members;
 mod messages;
 mod metrics;
-mod pack;
 mod page;
 
 use std::convert::Infallible;

@@ -1,15 +1,15 @@
-//! The page: HTML, CSS and JavaScript modules, embedded in the binary.
+//! The pages, and the files that they load.
 
+use anyhow::Context as _;
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, StatusCode, Uri};
 use roomful::PeerAddr;
-use rust_embed::RustEmbed;
 
 use super::RoomPath;
-use super::asset::{self, Asset};
+use super::asset::{self, Assets};
 use super::embed::frame_ancestors;
 use super::error::HttpError;
 use crate::protocol::ErrorCode;
@@ -20,32 +20,45 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
     font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
-#[derive(RustEmbed)]
-#[folder = "web/"]
-struct Web;
-
 /// What the operator says of the pages.
 #[derive(Clone)]
 pub struct Pages {
+    assets: Assets,
     /// The policy of a room inside another site's page.
     embedded: HeaderValue,
     status: Access,
 }
 
 impl Pages {
-    /// Rooms may be shown inside the pages of `embedding` sites, in the notation of `origins.allowed`; the status page is for
-    /// those whom `status` lets see it.
-    pub fn new(embedding: &[String], status: Access) -> Self {
-        Self {
+    /// The pages' files are those of the binary, or of the folder `web_dir` where it is not empty. Rooms may be shown inside the
+    /// pages of `embedding` sites, in the notation of `origins.allowed`; the status page is for those whom `status` lets see it.
+    ///
+    /// # Errors
+    /// Where there is no folder `web_dir`.
+    pub fn new(web_dir: &str, embedding: &[String], status: Access) -> anyhow::Result<Self> {
+        let assets = Assets::open(web_dir);
+        Ok(Self {
+            assets: assets.with_context(|| format!("opening web_dir `{web_dir}`"))?,
             embedded: policy(&frame_ancestors(embedding)),
             status,
-        }
+        })
+    }
+
+    fn file(&self, path: &str, headers: &HeaderMap) -> Response {
+        let Some(asset) = self.assets.find(path) else {
+            return HttpError::new(ErrorCode::NotFound, "there is no such file").into_response();
+        };
+        let mut response = asset::answer(path, &asset, headers);
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, policy("'self'"));
+        response
     }
 }
 
 /// `GET /`
-pub(super) async fn lobby(headers: HeaderMap) -> Response {
-    file("index.html", &headers)
+pub(super) async fn lobby(Extension(pages): Extension<Pages>, headers: HeaderMap) -> Response {
+    pages.file("index.html", &headers)
 }
 
 /// `GET /room/{room}/`, and with `?embed` the same inside another site's page.
@@ -55,7 +68,7 @@ pub(super) async fn room(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let mut response = file("room.html", &headers);
+    let mut response = pages.file("room.html", &headers);
     let mut query = uri.query().unwrap_or_default().split('&');
     if query.any(|pair| pair.split('=').next() == Some("embed")) {
         response
@@ -66,8 +79,8 @@ pub(super) async fn room(
 }
 
 /// `GET /embed.js`: what other sites put into their pages.
-pub(super) async fn embed(headers: HeaderMap) -> Response {
-    let mut response = file("embed.js", &headers);
+pub(super) async fn embed(Extension(pages): Extension<Pages>, headers: HeaderMap) -> Response {
+    let mut response = pages.file("embed.js", &headers);
     // A page that is isolated from others takes only what says that it may be taken.
     response.headers_mut().insert(
         HeaderName::from_static("cross-origin-resource-policy"),
@@ -85,7 +98,7 @@ pub(super) async fn status(
     let peer = peer.map(|Extension(PeerAddr(peer))| peer);
     match pages.status.visitor(peer, &headers) {
         Visitor::Welcome | Visitor::NeedsToken => {
-            let mut response = file("status-page.html", &headers);
+            let mut response = pages.file("status-page.html", &headers);
             response
                 .headers_mut()
                 .insert(CONTENT_SECURITY_POLICY, policy("'none'"));
@@ -130,24 +143,17 @@ pub(super) async fn only_websocket() -> Response {
 }
 
 /// `GET /favicon.ico`, which browsers ask for unasked.
-pub(super) async fn favicon(headers: HeaderMap) -> Response {
-    file("favicon.svg", &headers)
+pub(super) async fn favicon(Extension(pages): Extension<Pages>, headers: HeaderMap) -> Response {
+    pages.file("favicon.svg", &headers)
 }
 
 /// `GET /assets/…`
-pub(super) async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    file(&path, &headers)
-}
-
-fn file(path: &str, headers: &HeaderMap) -> Response {
-    let Some(asset) = Asset::find(path, &Web::get) else {
-        return HttpError::new(ErrorCode::NotFound, "there is no such file").into_response();
-    };
-    let mut response = asset::answer(path, &asset, headers);
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, policy("'self'"));
-    response
+pub(super) async fn asset(
+    Path(path): Path<String>,
+    Extension(pages): Extension<Pages>,
+    headers: HeaderMap,
+) -> Response {
+    pages.file(&path, &headers)
 }
 
 /// The policy of a page that may be shown inside the pages of `frame_ancestors`.

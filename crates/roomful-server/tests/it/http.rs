@@ -1,5 +1,6 @@
 //! The room over HTTP: saying, reading, polling, long polling and event streams, and answers that say what is wrong.
 
+use std::fs;
 use std::io::Read as _;
 
 use futures_util::future::join;
@@ -354,7 +355,7 @@ async fn pages_are_there_with_a_strict_policy_and_asked_again_they_are_not_sent_
 async fn pages_come_compressed_to_those_who_can_read_that_and_are_the_same_pages() {
     let server = Server::start();
     let api = server.api();
-    for path in ["/", "/room/123/", "/assets/room.js", "/assets/style.css"] {
+    for path in ["/", "/room/123/", "/assets/room.js", "/assets/room.css"] {
         let plain = api.get(path).await;
         assert!(!plain.headers().contains_key("content-encoding"), "{path}");
         assert_eq!(plain.headers()["vary"], "accept-encoding");
@@ -383,6 +384,61 @@ async fn pages_come_compressed_to_those_who_can_read_that_and_are_the_same_pages
         let again = gzip(packed_tag.to_str().unwrap()).send().await.unwrap();
         assert_eq!(again.status(), 304, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_file_with_its_hash_in_its_name_is_kept_and_one_without_is_asked_for_again() {
+    let server = Server::start();
+    let api = server.api();
+    let script = api.get("/assets/room.js").await;
+    assert_eq!(script.headers()["cache-control"], "no-cache");
+    let script = script.text().await.unwrap();
+    let chunks: Vec<&str> = script
+        .split('"')
+        .filter_map(|text| text.strip_prefix("./chunks/"))
+        .collect();
+    assert!(chunks.len() >= 5, "{chunks:?}");
+
+    for chunk in chunks {
+        let path = format!("/assets/chunks/{chunk}");
+        let response = api.get(&path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let headers = response.headers();
+        assert_eq!(
+            headers["cache-control"],
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(headers["content-type"], "text/javascript; charset=utf-8");
+    }
+    // The browser would keep that, too.
+    let gone = api.get("/assets/chunks/gone-01234567.js").await;
+    assert_eq!(gone.status(), 404);
+    assert!(!gone.headers().contains_key("cache-control"));
+}
+
+#[tokio::test]
+async fn a_page_in_work_is_sent_as_it_is_now() {
+    let web = tempfile::tempdir().unwrap();
+    let folder = web.path().to_str().unwrap();
+    let settings = [("WEB_DIR", folder)];
+    fs::write(web.path().join("room.html"), "<p>one").unwrap();
+    let server = Server::with("memory", &settings);
+    let api = server.api();
+    let one = api.get("/room/123/").await;
+    let tag = one.headers()["etag"].to_str().unwrap().to_owned();
+    assert!(one.headers().contains_key("content-security-policy"));
+    assert_eq!(one.text().await.unwrap(), "<p>one");
+
+    fs::write(web.path().join("room.html"), "<p>two").unwrap();
+
+    let again = api.request("GET", "/room/123/");
+    let two = again.header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(two.text().await.unwrap(), "<p>two");
+    assert_eq!(api.get("/assets/room.js").await.status(), 404);
+    web.close().unwrap();
+    let (code, said) = server.start_another();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("failed to start: opening web_dir"), "{said}");
 }
 
 #[tokio::test]
@@ -416,6 +472,8 @@ async fn what_is_not_there_or_not_so_is_said_in_json() {
         ("GET", "/api/nothing", 404, "not_found"),
         ("GET", "/api", 404, "not_found"),
         ("GET", "/assets/nothing.js", 404, "not_found"),
+        ("GET", "/assets/chunks/", 404, "not_found"),
+        ("GET", "/assets/types.js", 404, "not_found"),
         ("GET", "/assets/../../Cargo.toml", 404, "not_found"),
         ("GET", "/assets/%2e%2e/%2e%2e/Cargo.toml", 404, "not_found"),
         ("GET", "/api/rooms/a%20b", 404, "room_not_found"),

@@ -18,23 +18,29 @@ async function cost(page, without = /^$/) {
   }, without.source);
 }
 
-test("the first visit to the lobby costs less than 14 KB", async () => {
-  const page = await world.browser.visit(world.server.url, { name: "Ana" });
-  await page.locator("#no-rooms, #rooms li").first().waitFor();
-  const { requests, bytes } = await cost(page);
-  assert.ok(bytes < 14 * 1024, `${bytes} bytes in ${requests} requests`);
-});
+for (const { name, path, there, most } of [
+  { name: "lobby", path: "/", there: "#no-rooms, #rooms li", most: 8 },
+  { name: "status page", path: "/status/", there: "#state[data-phase=live]", most: 9 },
+]) {
+  test(`the first visit to the ${name} costs at most ${most} KB in 6 requests`, async (context) => {
+    const page = await world.browser.visit(world.server.url + path, { name: "Ana" });
+    await page.locator(there).first().waitFor();
+    const { requests, bytes } = await cost(page);
+    context.diagnostic(`${bytes} bytes in ${requests} requests`);
+    assert.ok(bytes <= most * 1024 && requests <= 6, `${bytes} bytes in ${requests} requests`);
+  });
+}
 
 for (const locale of ["en-GB", "zh-CN"]) {
-  test(`the first visit to the room costs at most 26 KB until one can read and write: ${locale}`, async (context) => {
+  test(`the first visit to the room costs at most 22 KB until one can read and write: ${locale}`, async (context) => {
     const page = await world.browser.visit(roomUrl(world.server.url, "first"), { locale });
     await live(page);
     await page.locator("#people li").first().waitFor();
     const all = await cost(page);
-    const first = await cost(page, /\/later\.(js|css)|-later\.js$/);
+    const first = await cost(page, /\/later(-\w+)?\.(js|css)$|-later-\w+\.js$/);
     context.diagnostic(`${first.bytes} bytes in ${first.requests} requests, then ${all.bytes - first.bytes} in ${all.requests - first.requests}`);
-    assert.ok(first.bytes <= 26 * 1024 && first.requests <= 5, JSON.stringify(first));
-    assert.ok(all.bytes <= 33 * 1024 && all.requests <= 8, JSON.stringify(all));
+    assert.ok(first.bytes <= 22 * 1024 && first.requests <= 5, JSON.stringify(first));
+    assert.ok(all.bytes <= 28 * 1024 && all.requests <= 8, JSON.stringify(all));
   });
 }
 
