@@ -185,14 +185,18 @@ fn turns(round: u32) -> [Turn; 4] {
 /// Compares; answers whether no load is slower and every load has a verdict.
 pub(super) fn run(options: &Options, old: &str) -> Result<bool> {
     let begun = Instant::now();
+    cargo(&["build", "--release", "--package", "load"]).run()?;
     let programs: Vec<_> = options
         .loads
         .iter()
         .map(|load| load.server.program())
         .collect();
-    let revisions = revisions::build(old, &programs)?;
-    cargo(&["build", "--release", "--package", "load"]).run()?;
-    println!("built in {}", minutes(begun.elapsed()));
+    let revisions = if options.no_build {
+        revisions::built(old)?
+    } else {
+        revisions::build(old, &programs)?
+    };
+    println!("ready after {}", minutes(begun.elapsed()));
 
     let counts = match perf::is_supported() {
         Ok(()) => COUNTS,

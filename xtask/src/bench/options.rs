@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(super) against: Option<String>,
     /// What that compares.
     pub(super) loads: Vec<Load>,
+    /// Compare the programs that were built the last time.
+    pub(super) no_build: bool,
 }
 
 impl Options {
@@ -40,6 +42,7 @@ impl Options {
             layer: false,
             against: None,
             loads: loads.collect::<Result<_>>()?,
+            no_build: false,
         };
         while let Some(arg) = args.next() {
             given.push(arg.clone());
@@ -77,6 +80,7 @@ impl Options {
                 "--pin" => options.pin = true,
                 "--write-docs" => options.write_docs = true,
                 "--layer" => options.layer = true,
+                "--no-build" => options.no_build = true,
                 "--against" => options.against = Some(value()?),
                 "--loads" => {
                     let names = value()?;
@@ -87,12 +91,12 @@ impl Options {
                 }
                 _ => bail!(
                     "`{arg}` is no option of `cargo xtask bench`: it has --scenario, --peers, --rounds, --seconds, --pin, \
-                     --write-docs, --layer, --against and --loads"
+                     --write-docs, --layer, --against, --loads and --no-build"
                 ),
             }
         }
         let (usual_rounds, others): (_, &[&str]) = match options.against {
-            None => (3, &["--loads"]),
+            None => (3, &["--loads", "--no-build"]),
             Some(_) => (
                 against::ROUNDS,
                 &["--scenario", "--peers", "--write-docs", "--layer"],

@@ -7,11 +7,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::results;
 use super::server::Program;
 use crate::command::{cargo, cmd, in_target};
+
+/// The file beside the programs that says which revision they are of.
+const NOTE: &str = "revision.txt";
 
 /// One revision's programs.
 pub(super) struct Revision {
@@ -31,16 +34,26 @@ pub(super) struct Revisions {
 pub(super) fn build(old: &str, programs: &[Program]) -> Result<Revisions> {
     let commit = commit(old)?;
     let clone = check_out(&commit)?;
-    Ok(Revisions {
-        old: Revision {
-            name: results::short(&commit),
-            programs: build_in(&clone, &clone.join("target"), "old", programs)?,
-        },
-        new: Revision {
-            name: results::revision(),
-            programs: build_in(Path::new("."), &in_target("")?, "new", programs)?,
-        },
-    })
+    let (old, new) = (
+        Revision::new("old", results::short(&commit))?,
+        Revision::new("new", results::revision())?,
+    );
+    old.build(&clone, &clone.join("target"), programs)?;
+    new.build(Path::new("."), &in_target("")?, programs)?;
+    Ok(Revisions { old, new })
+}
+
+/// What was built the last time, if the older one was this revision.
+pub(super) fn built(old: &str) -> Result<Revisions> {
+    let wanted = results::short(&commit(old)?);
+    let (old, new) = (Revision::built("old")?, Revision::built("new")?);
+    ensure!(
+        old.name == wanted,
+        "{} is of {}, not of {wanted}: leave out --no-build",
+        old.programs.display(),
+        old.name
+    );
+    Ok(Revisions { old, new })
 }
 
 /// The commit that a name stands for.
@@ -69,38 +82,45 @@ fn check_out(commit: &str) -> Result<PathBuf> {
     Ok(clone)
 }
 
-/// Builds in a folder and copies the programs away from where cargo builds.
-fn build_in(
-    source: &Path,
-    target: &Path,
-    copy_name: &str,
-    programs: &[Program],
-) -> Result<PathBuf> {
-    let source = source
-        .to_str()
-        .context("the path of the workspace is Unicode")?;
-    let copies = in_target(&format!("bench/against/{copy_name}"))?;
-    // One after the other, as users build them: together they would get each other's features.
-    let targets: BTreeSet<_> = programs.iter().filter_map(|each| each.target()).collect();
-    for arguments in targets {
-        cargo(&["build", "--release"])
-            .args(&arguments)
-            .arg("--target-dir")
-            .arg(target)
-            .dir(source)
-            .run()?;
+impl Revision {
+    fn new(folder: &str, name: String) -> Result<Self> {
+        let programs = in_target(&format!("bench/against/{folder}"))?;
+        Ok(Self { name, programs })
     }
-    for program in programs {
-        let (from, to) = (
-            program.path(&target.join("release"))?,
-            program.path(&copies)?,
-        );
-        let folder = to.parent().context("a program lies in a folder")?;
-        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        // A copy beside it first: one that runs still cannot be written to.
-        let fresh = to.with_extension("fresh");
-        fs::copy(&from, &fresh).with_context(|| format!("copying {}", from.display()))?;
-        fs::rename(&fresh, &to).with_context(|| format!("replacing {}", to.display()))?;
+
+    /// Builds in a folder, copies the programs away from where cargo builds, and notes what they are.
+    fn build(&self, source: &Path, target: &Path, programs: &[Program]) -> Result<()> {
+        let source = source
+            .to_str()
+            .context("the path of the workspace is Unicode")?;
+        if self.programs.exists() {
+            fs::remove_dir_all(&self.programs).context("removing the programs of the last time")?;
+        }
+        // One after the other, as users build them: together they would get each other's features.
+        let targets: BTreeSet<_> = programs.iter().filter_map(|each| each.target()).collect();
+        for arguments in targets {
+            cargo(&["build", "--release"])
+                .args(&arguments)
+                .arg("--target-dir")
+                .arg(target)
+                .dir(source)
+                .run()?;
+        }
+        for program in programs {
+            let from = program.path(&target.join("release"))?;
+            let to = program.path(&self.programs)?;
+            let folder = to.parent().context("a program lies in a folder")?;
+            fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+            fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+        }
+        fs::write(self.programs.join(NOTE), &self.name).context("noting what was built")
     }
-    Ok(copies)
+
+    fn built(folder: &str) -> Result<Self> {
+        let mut revision = Self::new(folder, String::new())?;
+        let note = revision.programs.join(NOTE);
+        revision.name = fs::read_to_string(&note)
+            .with_context(|| format!("reading {}: leave out --no-build", note.display()))?;
+        Ok(revision)
+    }
 }
