@@ -33,6 +33,15 @@ pub(crate) fn cargo(args: &[&str]) -> Cmd {
         command.args(cargo.command.get_args());
         cargo.command = command;
     }
+    // What cargo tells us about our own package is nothing to those it builds: `ring` is built again where it changes.
+    for (name, _) in std::env::vars_os() {
+        let is_about_us = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if is_about_us {
+            cargo.command.env_remove(name);
+        }
+    }
     cargo
 }
 

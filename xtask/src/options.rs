@@ -25,6 +25,11 @@ cargo xtask bench                     Roomful, the kernel's limit and other serv
     --pin                             the server on CPU 0, the generator on CPU 1
     --write-docs                      docs/fan-out-results.md from the newest results of each scenario
     --layer                           the channel layer over Redis beside channels_redis, and nothing else
+cargo xtask bench --against REVISION  what is checked out beside an older revision; fails where it is slower by more than 3 %
+    --loads LOAD,LOAD…                these loads, and not all of those below
+    --rounds N                        how often each is measured (18; fewer than 5 give no verdict)
+    --no-build                        the programs of both as they were built the last time
+    --seconds S, --pin                as above
 
 ";
 

@@ -18,6 +18,8 @@ pub(super) type Figures = Map<String, Value>;
 pub(super) struct Rig {
     seconds: f64,
     pin: bool,
+    /// Our own servers lie here.
+    release: PathBuf,
     /// What servers write lies here, emptied for each.
     data: PathBuf,
 }
@@ -37,8 +39,17 @@ impl Subject {
 
 impl Rig {
     pub(super) fn new(seconds: f64, pin: bool) -> Result<Self> {
-        let data = in_target("bench/data")?;
-        Ok(Self { seconds, pin, data })
+        Ok(Self {
+            seconds,
+            pin,
+            release: in_target("release")?,
+            data: in_target("bench/data")?,
+        })
+    }
+
+    /// The same with our own servers as they lie in another folder.
+    pub(super) fn with_servers_in(self, release: PathBuf) -> Self {
+        Self { release, ..self }
     }
 
     /// Measures a server once.
@@ -75,7 +86,9 @@ impl Rig {
         }
         fs::create_dir_all(&self.data).context("making a folder for what the server writes")?;
         let log = self.data.join("log.txt");
-        let command = server.command(&self.data, self.pin)?.errors_into(&log)?;
+        let command = server
+            .command(&self.release, &self.data, self.pin)?
+            .errors_into(&log)?;
         let (running, url) = command.start_server()?;
         let port = url
             .trim_end_matches('/')

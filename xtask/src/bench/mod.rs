@@ -2,18 +2,25 @@
 //!
 //! A round measures every server once, so that a ratio compares neighbours in time: machines wander. Each run has a fresh
 //! server. What is measured lies in `target/bench/results/`, one file for each scenario.
+//!
+//! `--against` compares two revisions of Roomful instead (`against`).
 
+mod against;
 mod chart;
 mod docs;
 mod layer;
 mod measure;
 mod options;
 mod peers;
+mod perf;
 mod results;
+mod revisions;
 mod scenario;
 mod server;
+mod statistics;
 mod syscalls;
 mod table;
+mod watch;
 
 use std::time::Instant;
 
@@ -28,10 +35,13 @@ use results::{LeftOut, Results, Run};
 use scenario::Scenario;
 use server::{LIMIT, REFERENCE, Server};
 
-/// Measures and writes down; answers whether Roomful delivered everything.
+/// Measures and writes down; answers whether Roomful delivered everything, and with `--against` whether it is no slower.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.layer {
         return layer::run(options).map(|()| true);
+    }
+    if let Some(old) = &options.against {
+        return against::run(options, old);
     }
     let mut is_good = true;
     if options.rounds > 0 {
@@ -66,6 +76,9 @@ pub(crate) fn print_all() {
     println!(
         "    Any ROOMSxMEMBERS will do, followed by what is wanted of -1k, and -one, -fixed or -half."
     );
+    println!("\nLoads of `cargo xtask bench --against`:");
+    println!("    {}", against::USUAL.join(", "));
+    println!("    Any SERVER:SCENARIO of our own servers will do, but for -half, idle and churn.");
     println!("\nServers of `cargo xtask bench`:");
     for server in server::SERVERS {
         println!("    {:<14}  {}", server.name, server.what);
@@ -76,8 +89,13 @@ fn build() -> Result<()> {
     let release = ["build", "--release", "--package"];
     // By itself, as users build it: together with others it would get the features that they ask of its dependencies.
     cargo(&release).arg("roomful-server").run()?;
-    let examples = ["roomful", "--example", "chat", "--example", "typed_chat"];
-    cargo(&release).args(&examples).run()?;
+    let examples = ["chat", "typed_chat", "in_axum"];
+    let examples = examples.iter().flat_map(|name| ["--example", *name]);
+    examples
+        .fold(cargo(&release).arg("roomful"), |build, word| {
+            build.arg(word)
+        })
+        .run()?;
     cargo(&release).args(&["load", "--package", "limit"]).run()
 }
 

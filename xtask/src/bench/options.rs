@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::against::{self, Load};
 use super::scenario::{self, Scenario};
 use super::server;
 
@@ -17,22 +18,34 @@ pub(crate) struct Options {
     pub(super) write_docs: bool,
     /// The channel layer over Redis, and not the servers.
     pub(super) layer: bool,
+    /// The revision to compare with, and not the servers.
+    pub(super) against: Option<String>,
+    /// What that compares.
+    pub(super) loads: Vec<Load>,
+    /// Compare the programs that were built the last time.
+    pub(super) no_build: bool,
 }
 
 impl Options {
     /// Reads the arguments.
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self> {
         let usual = scenario::USUAL.iter().map(|name| Scenario::parse(name));
+        let loads = against::USUAL.iter().map(|name| Load::parse(name));
+        let (mut rounds, mut given) = (None, Vec::new());
         let mut options = Self {
             scenarios: usual.collect::<Result<_>>()?,
             peers: None,
-            rounds: 3,
+            rounds: 0,
             seconds: 2.0,
             pin: false,
             write_docs: false,
             layer: false,
+            against: None,
+            loads: loads.collect::<Result<_>>()?,
+            no_build: false,
         };
         while let Some(arg) = args.next() {
+            given.push(arg.clone());
             let mut value = || {
                 args.next()
                     .with_context(|| format!("{arg} wants something after it"))
@@ -51,10 +64,14 @@ impl Options {
                         .split(',')
                         .map(str::trim)
                         .filter(|name| *name != "none");
-                    options.peers = Some(names.map(server::named).collect::<Result<_>>()?);
+                    options.peers = Some(
+                        names
+                            .map(|name| server::named(name).map(|server| server.name))
+                            .collect::<Result<_>>()?,
+                    );
                 }
                 "--rounds" => {
-                    options.rounds = value()?.parse().context("--rounds wants a number")?
+                    rounds = Some(value()?.parse().context("--rounds wants a number")?);
                 }
                 "--seconds" => {
                     options.seconds = value()?.parse().context("--seconds wants a number")?;
@@ -63,12 +80,41 @@ impl Options {
                 "--pin" => options.pin = true,
                 "--write-docs" => options.write_docs = true,
                 "--layer" => options.layer = true,
+                "--no-build" => options.no_build = true,
+                "--against" => options.against = Some(value()?),
+                "--loads" => {
+                    let names = value()?;
+                    options.loads = names
+                        .split(',')
+                        .map(|name| Load::parse(name.trim()))
+                        .collect::<Result<_>>()?;
+                }
                 _ => bail!(
                     "`{arg}` is no option of `cargo xtask bench`: it has --scenario, --peers, --rounds, --seconds, --pin, \
-                     --write-docs and --layer"
+                     --write-docs, --layer, --against, --loads and --no-build"
                 ),
             }
         }
+        let (usual_rounds, others): (_, &[&str]) = match options.against {
+            None => (3, &["--loads", "--no-build"]),
+            Some(_) => (
+                against::ROUNDS,
+                &["--scenario", "--peers", "--write-docs", "--layer"],
+            ),
+        };
+        if let Some(other) = given.iter().find(|arg| others.contains(&arg.as_str())) {
+            match options.against {
+                None => bail!("{other} belongs to --against REVISION"),
+                Some(_) => {
+                    bail!("{other} does not go with --against, which takes its loads from --loads")
+                }
+            }
+        }
+        options.rounds = rounds.unwrap_or(usual_rounds);
+        ensure!(
+            options.against.is_none() || options.rounds > 0,
+            "--against wants a round at least"
+        );
         Ok(options)
     }
 }
@@ -112,5 +158,22 @@ mod tests {
         assert!(refusal("--peers bun,nodejs").contains("`nodejs` is no server"));
         assert!(refusal("--scenario 50").contains("`50` is no scenario"));
         assert!(refusal("--quick").contains("`--quick`"));
+        assert!(refusal("--against HEAD --loads bun:100x50").contains("`bun` is not built from"));
+        assert!(refusal("--against HEAD --loads idle").contains("`idle`"));
+        assert!(refusal("--against HEAD --peers bun").contains("--peers does not go with"));
+        assert!(refusal("--loads 100x50").contains("--loads belongs to --against"));
+    }
+
+    #[test]
+    fn a_comparison_takes_more_rounds_than_a_table_unless_told() {
+        assert_eq!(parsed("").unwrap().rounds, 3);
+        assert_eq!(parsed("--against HEAD").unwrap().rounds, against::ROUNDS);
+        let options = parsed("--against HEAD~1 --loads 1000x2,library:1x1000 --rounds 5").unwrap();
+        let names: Vec<_> = options.loads.iter().map(Load::name).collect();
+        assert_eq!(names, ["roomful:1000x2", "library:1x1000"]);
+        assert_eq!(
+            (options.against.as_deref(), options.rounds),
+            (Some("HEAD~1"), 5)
+        );
     }
 }

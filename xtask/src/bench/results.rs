@@ -11,7 +11,7 @@ use super::measure::{Figures, figure};
 use super::options::Options;
 use super::scenario::Scenario;
 use super::server::REFERENCE;
-use super::{peers, scenario};
+use super::{peers, scenario, statistics};
 use crate::command::{cmd, in_target};
 
 /// One scenario's runs.
@@ -70,36 +70,23 @@ impl Run {
 }
 
 impl Spread {
-    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
-        let half = values.len() / 2;
-        let median = if values.len() % 2 == 1 {
-            values[half]
-        } else {
-            (values[half - 1] + values[half]) / 2.0
-        };
-        Some(Self { median, min, max })
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
+        Some(Self {
+            median: statistics::median(values)?,
+            min: values.iter().copied().min_by(f64::total_cmp)?,
+            max: values.iter().copied().max_by(f64::total_cmp)?,
+        })
     }
 }
 
 impl Results {
     pub(super) fn new(scenario: &Scenario, options: &Options, left_out: LeftOut) -> Result<Self> {
-        let git = |args: &[&str]| cmd("git").args(args).answer().unwrap_or_default();
-        let changed = if git(&["status", "--porcelain", "crates"]).is_empty() {
-            ""
-        } else {
-            "+"
-        };
         Ok(Self {
             scenario: scenario.name.clone(),
-            date: cmd("date")
-                .args(&["-u", "+%F"])
-                .answer()
-                .context("asking for the date")?,
+            date: date()?,
             machine: machine(),
             versions: peers::versions()?,
-            revision: git(&["rev-parse", "--short", "HEAD"]) + changed,
+            revision: revision(),
             rounds: options.rounds,
             seconds: options.seconds,
             pinned: options.pin,
@@ -118,11 +105,8 @@ impl Results {
 
     /// A server's figure over the rounds.
     pub(super) fn figure(&self, server: &str, name: &str) -> Option<Spread> {
-        Spread::of(
-            self.of(server)
-                .filter_map(|run| figure(&run.figures, name))
-                .collect(),
-        )
+        let values = self.of(server).filter_map(|run| figure(&run.figures, name));
+        Spread::of(&values.collect::<Vec<_>>())
     }
 
     /// Roomful's figure divided by the server's, within each round.
@@ -132,7 +116,7 @@ impl Results {
             let ratio = figure(&ours.figures, name)? / figure(&run.figures, name)?;
             ratio.is_finite().then_some(ratio)
         };
-        Spread::of(self.of(server).filter_map(of_round).collect())
+        Spread::of(&self.of(server).filter_map(of_round).collect::<Vec<_>>())
     }
 
     pub(super) fn of<'a>(&'a self, server: &'a str) -> impl Iterator<Item = &'a Run> {
@@ -177,7 +161,27 @@ pub(super) fn folder() -> Result<PathBuf> {
     in_target("bench/results")
 }
 
-fn machine() -> String {
+/// The commit that is checked out, with a plus if there are changes.
+pub(super) fn revision() -> String {
+    let changes = cmd("git").args(&["status", "--porcelain", "crates"]);
+    let is_changed = changes.answer().is_some_and(|changes| !changes.is_empty());
+    short("HEAD") + if is_changed { "+" } else { "" }
+}
+
+/// A commit's short name.
+pub(super) fn short(commit: &str) -> String {
+    let name = cmd("git").args(&["rev-parse", "--short", commit]).answer();
+    name.unwrap_or_default()
+}
+
+pub(super) fn date() -> Result<String> {
+    cmd("date")
+        .args(&["-u", "+%F"])
+        .answer()
+        .context("asking for the date")
+}
+
+pub(super) fn machine() -> String {
     let read = |file| fs::read_to_string(file).unwrap_or_default();
     let after_colon = |text: String, key: &str| {
         let line = text

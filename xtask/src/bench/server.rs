@@ -1,6 +1,6 @@
 //! The servers that are measured, and how each is started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -18,9 +18,43 @@ pub(super) struct Server {
     pub(super) what: &'static str,
     pub(super) dialect: &'static str,
     pub(super) needs: Needs,
-    /// The program's path, then its arguments; `DATA` stands for an empty folder.
-    program: fn() -> Result<std::path::PathBuf>,
+    program: Program,
+    /// `DATA` stands for an empty folder.
     arguments: &'static [&'static str],
+}
+
+/// What is started.
+#[derive(Clone, Copy)]
+pub(super) enum Program {
+    /// Roomful's server.
+    Roomful,
+    /// An example of the library, by its name.
+    Example(&'static str),
+    /// The kernel's limit.
+    Limit,
+    /// Somebody else's.
+    Peer(fn() -> Result<PathBuf>),
+}
+
+impl Program {
+    /// What cargo is given to build a program that depends on Roomful's revision, after `build --release`; `None` for others.
+    pub(super) fn target(self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Roomful => Some(vec!["--package", "roomful-server"]),
+            Self::Example(name) => Some(vec!["--package", "roomful", "--example", name]),
+            Self::Limit | Self::Peer(_) => None,
+        }
+    }
+
+    /// Its path, where cargo puts our own into `release`.
+    pub(super) fn path(self, release: &Path) -> Result<PathBuf> {
+        match self {
+            Self::Roomful => Ok(release.join("roomful")),
+            Self::Example(name) => Ok(release.join("examples").join(name)),
+            Self::Limit => Ok(release.join("limit")),
+            Self::Peer(path) => path(),
+        }
+    }
 }
 
 const MEMORY: &[&str] = &[
@@ -48,7 +82,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "Roomful's server, history in memory, plain text",
         dialect: "plain",
         needs: Needs::Nothing,
-        program: || in_target("release/roomful"),
+        program: Program::Roomful,
         arguments: MEMORY,
     },
     Server {
@@ -56,7 +90,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "the same, speaking roomful.v1",
         dialect: "roomful.v1",
         needs: Needs::Nothing,
-        program: || in_target("release/roomful"),
+        program: Program::Roomful,
         arguments: MEMORY,
     },
     Server {
@@ -64,7 +98,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "the same in plain text, each message in SQLite with full sync before it is delivered",
         dialect: "plain",
         needs: Needs::Nothing,
-        program: || in_target("release/roomful"),
+        program: Program::Roomful,
         arguments: SQLITE,
     },
     Server {
@@ -72,7 +106,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "Roomful speaking roomful.v1, each message in SQLite with full sync before it is delivered",
         dialect: "roomful.v1",
         needs: Needs::Nothing,
-        program: || in_target("release/roomful"),
+        program: Program::Roomful,
         arguments: SQLITE,
     },
     Server {
@@ -80,7 +114,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "a program on the library whose consumer has `render` (examples/typed_chat)",
         dialect: "plain",
         needs: Needs::Nothing,
-        program: || in_target("release/examples/typed_chat"),
+        program: Program::Example("typed_chat"),
         arguments: &["127.0.0.1:0"],
     },
     Server {
@@ -88,7 +122,15 @@ pub(super) const SERVERS: &[Server] = &[
         what: "a program on the library that wakes each consumer for each event (examples/chat)",
         dialect: "plain",
         needs: Needs::Nothing,
-        program: || in_target("release/examples/chat"),
+        program: Program::Example("chat"),
+        arguments: &["127.0.0.1:0"],
+    },
+    Server {
+        name: "library-axum",
+        what: "the library behind `axum::serve`, with `render` (examples/in_axum)",
+        dialect: "plain",
+        needs: Needs::Nothing,
+        program: Program::Example("in_axum"),
         arguments: &["127.0.0.1:0"],
     },
     Server {
@@ -96,7 +138,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "the kernel alone: what a room got in one turn of epoll goes to each member in one send",
         dialect: "plain",
         needs: Needs::Nothing,
-        program: || in_target("release/limit"),
+        program: Program::Limit,
         arguments: &["0", "coalesce"],
     },
     Server {
@@ -104,7 +146,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "the kernel alone, with a send for each message and member",
         dialect: "plain",
         needs: Needs::Nothing,
-        program: || in_target("release/limit"),
+        program: Program::Limit,
         arguments: &["0", "each"],
     },
     Server {
@@ -112,7 +154,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "Bun's WebSocket server and its topics",
         dialect: "plain",
         needs: Needs::Npm,
-        program: || peers::npm("node_modules/.bin/bun"),
+        program: Program::Peer(|| peers::npm("node_modules/.bin/bun")),
         arguments: &["bun.js"],
     },
     Server {
@@ -120,7 +162,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "uWebSockets (C++) under socketify (Python) and its topics",
         dialect: "plain",
         needs: Needs::Socketify,
-        program: peers::python,
+        program: Program::Peer(peers::python),
         arguments: &["bench/peers/socketify_room.py"],
     },
     Server {
@@ -128,7 +170,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "axum with tokio::sync::broadcast and two tasks for each member, as usually written",
         dialect: "plain",
         needs: Needs::Axum,
-        program: || in_target("bench/axum/release/peer-axum"),
+        program: Program::Peer(|| in_target("bench/axum/release/peer-axum")),
         arguments: &[],
     },
     Server {
@@ -136,7 +178,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "ws on Node.js, a loop over the room",
         dialect: "plain",
         needs: Needs::Npm,
-        program: || Ok("node".into()),
+        program: Program::Peer(|| Ok("node".into())),
         arguments: &["ws.js"],
     },
     Server {
@@ -144,7 +186,7 @@ pub(super) const SERVERS: &[Server] = &[
         what: "Socket.IO on Node.js, WebSocket from the start",
         dialect: "socket.io",
         needs: Needs::Npm,
-        program: || Ok("node".into()),
+        program: Program::Peer(|| Ok("node".into())),
         arguments: &["socketio.js"],
     },
     Server {
@@ -152,13 +194,13 @@ pub(super) const SERVERS: &[Server] = &[
         what: "Django Channels under daphne, layer in memory",
         dialect: "plain",
         needs: Needs::Python,
-        program: peers::python,
+        program: Program::Peer(peers::python),
         arguments: &["bench/peers/channels_room.py"],
     },
 ];
 
 /// The server of this name.
-pub(super) fn named(name: &str) -> Result<&'static str> {
+pub(super) fn named(name: &str) -> Result<&'static Server> {
     let found = SERVERS.iter().find(|server| server.name == name);
     let names = || {
         SERVERS
@@ -167,15 +209,18 @@ pub(super) fn named(name: &str) -> Result<&'static str> {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    found
-        .map(|server| server.name)
-        .with_context(|| format!("`{name}` is no server: there are {}", names()))
+    found.with_context(|| format!("`{name}` is no server: there are {}", names()))
 }
 
 impl Server {
-    /// The command that starts it, on CPU 0 if it is to stay there.
-    pub(super) fn command(&self, data: &Path, pin: bool) -> Result<Cmd> {
-        let program = (self.program)()?;
+    /// What it starts.
+    pub(super) fn program(&self) -> Program {
+        self.program
+    }
+
+    /// The command that starts it, on CPU 0 if it is to stay there; our own programs lie in `release`.
+    pub(super) fn command(&self, release: &Path, data: &Path, pin: bool) -> Result<Cmd> {
+        let program = self.program.path(release)?;
         let mut command = if pin {
             cmd("taskset").args(&["--cpu-list", "0"]).arg(program)
         } else {

@@ -1,18 +1,14 @@
 //! System calls per delivery, counted in a run of their own: whoever counts disturbs.
 
-use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use super::measure::{Rig, figure, finish_held};
-use super::scenario::{Kind, Pace, Scenario};
+use super::measure::Rig;
+use super::scenario::Scenario;
 use super::server::Server;
-use crate::command::{Running, cmd, in_target};
-
-/// Time for a tracer to take hold of all threads of a server that is waiting.
-const TAKING_HOLD: Duration = Duration::from_millis(400);
+use super::watch::watch;
+use crate::command::{Running, cmd};
 
 /// A program that counts.
 #[derive(Clone, Copy)]
@@ -72,39 +68,16 @@ impl Tracer {
     }
 }
 
-/// From the first message to the last, warm-up included: everybody is there before, nobody leaves meanwhile.
+/// From the first message to the last, warm-up included.
 pub(super) fn per_delivery(rig: &Rig, server: &Server, scenario: &Scenario) -> Result<f64> {
     let tracer = Tracer::find().context("neither perf nor strace may be used here")?;
-    let subject = rig.start(server)?;
-    let report = in_target("bench/syscalls.txt")?;
-    // Half of its maximum is not known here; a rate that everybody can keep will do.
-    let maximum = match scenario.kind {
-        Kind::Talk {
-            pace: Pace::HalfOfMaximum,
-            ..
-        } => Some(20_000.0),
-        _ => None,
-    };
-    let load = rig.talk(&subject, scenario, maximum)?.arg("--hold");
-    let mut running = None;
-    let figures = finish_held(load, || {
-        running = Some(tracer.attach(subject.pid(), &report)?);
-        std::thread::sleep(TAKING_HOLD);
-        Ok(())
+    let watched = watch(rig, server, scenario, |pid, report| {
+        tracer.attach(pid, report)
     })?;
-    let running = running.context("the generator did not wait")?;
-    cmd("kill")
-        .args(&["-INT", &running.id().to_string()])
-        .quiet()
-        .run()?;
-    // Its status is that of an interrupted program.
-    let _ = running.wait();
-    let text =
-        fs::read_to_string(&report).with_context(|| format!("reading {}", report.display()))?;
-    let calls = tracer.read(&text).context("the tracer counted nothing")?;
-    let deliveries = figure(&figures, "deliveries").unwrap_or(0.0);
-    ensure!(deliveries > 0.0, "nothing was delivered");
-    Ok(calls / deliveries)
+    let calls = tracer
+        .read(&watched.report)
+        .context("the tracer counted nothing")?;
+    Ok(calls / watched.deliveries)
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// The first row is the head; the first column is words, the others are figures.
-fn markdown(rows: &[Vec<String>]) -> String {
+pub(super) fn markdown(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
