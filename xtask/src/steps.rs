@@ -155,6 +155,28 @@ const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "engines",
+        what: "ten smoke tests of the page in each of Chromium, Firefox and WebKitGTK",
+        needs: &["programs", "node", "build"],
+        run: |_| {
+            let server = server()?;
+            let fails = |engine: &&str| {
+                let tests = cmd("node")
+                    // One that hangs in a browser ends all the same, as failed.
+                    .args(&["--test", "--test-force-exit"])
+                    .arg(format!("engines/{engine}.test.js"));
+                let tests = tests.env("ROOMFUL_BIN", &server).dir(packages::WEB_TESTS);
+                tests.run().is_err()
+            };
+            let engines = ["chromium", "firefox", "webkit"];
+            let failed: Vec<_> = engines.into_iter().filter(fails).collect();
+            if !failed.is_empty() {
+                bail!("the page fails in {}", failed.join(", "));
+            }
+            Ok(())
+        },
+    },
+    Step {
         name: "conformance",
         what: "Autobahn against examples/echo",
         needs: &["programs", "autobahn", "build"],
