@@ -1,7 +1,7 @@
 //! What becomes of an action: a repeat, a refusal, or the room's next event.
 //!
-//! Pure, and the only place where this is decided. A store looks up what [`Known`] asks for, calls [`RoomState::decide`],
-//! writes the event and its [`Change`], and then counts it with [`RoomState::advance`]; SQLite, PostgreSQL and memory differ in
+//! Pure, and the only place where this is decided. A store looks up what [`Found`] asks for, calls [`LogState::decide`],
+//! writes the event and its [`Change`], and then counts it with [`LogState::advance`]; SQLite, PostgreSQL and memory differ in
 //! how they look up and write, and in nothing else.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::timestamp::Timestamp;
 
 /// Where a room's log stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RoomState {
+pub(super) struct LogState {
     pub(super) name: Arc<str>,
     /// The newest number given.
     pub(super) head: u64,
@@ -28,7 +28,7 @@ pub(super) struct RoomState {
 
 /// What a store has looked up for an action.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Known<'a> {
+pub(super) struct Found<'a> {
     /// The event that the same author's same id made before.
     pub(super) repeated: Option<&'a Arc<RoomEvent>>,
     /// Who said the message that [`target`] names; `None` where it is not there, or deleted.
@@ -83,7 +83,7 @@ pub(super) fn target(action: &Action) -> Option<u64> {
     }
 }
 
-impl RoomState {
+impl LogState {
     /// A room without events, whose first number will be the one after `head`.
     pub(super) fn new(name: Arc<str>, head: u64) -> Self {
         Self {
@@ -104,16 +104,16 @@ impl RoomState {
     pub(super) fn decide(
         &self,
         entry: Entry,
-        known: Known<'_>,
+        found: Found<'_>,
         now_ms: i64,
     ) -> Result<Appended, HistoryError> {
-        if let Some(event) = known.repeated {
+        if let Some(event) = found.repeated {
             return Ok(Appended {
                 event: Arc::clone(event),
                 repeated: true,
             });
         }
-        self.check(&entry, known.target_author)?;
+        self.check(&entry, found.target_author)?;
         let at = Timestamp::from_millis(now_ms.max(self.last_at));
         let event = entry.numbered(Arc::clone(&self.name), self.head + 1, at);
         Ok(Appended {
@@ -210,14 +210,14 @@ mod tests {
         }
     }
 
-    fn room(head: u64) -> RoomState {
-        RoomState::new("hall".into(), head)
+    fn room(head: u64) -> LogState {
+        LogState::new("hall".into(), head)
     }
 
-    fn of(author: &str) -> Known<'_> {
-        Known {
+    fn of(author: &str) -> Found<'_> {
+        Found {
             target_author: Some(author),
-            ..Known::default()
+            ..Found::default()
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
         let mut room = room(41);
         room.last_at = 5_000;
         let new = room
-            .decide(entry("ana", say(None)), Known::default(), 4_000)
+            .decide(entry("ana", say(None)), Found::default(), 4_000)
             .unwrap();
         assert_eq!((new.event.seq, new.event.at.as_millis()), (42, 5_000));
         room.advance(&new.event);
@@ -237,13 +237,13 @@ mod tests {
     #[test]
     fn a_repeat_is_the_event_it_made_before_even_where_it_would_be_refused_now() {
         let room = room(1);
-        let before = room.decide(entry("ana", say(None)), Known::default(), 0);
+        let before = room.decide(entry("ana", say(None)), Found::default(), 0);
         let before = before.unwrap().event;
-        let known = Known {
+        let found = Found {
             repeated: Some(&before),
             target_author: None,
         };
-        let again = room.decide(entry("ana", Action::Delete { target: 1 }), known, 9);
+        let again = room.decide(entry("ana", Action::Delete { target: 1 }), found, 9);
         let again = again.unwrap();
         assert!(again.repeated && Arc::ptr_eq(&again.event, &before));
     }
@@ -258,7 +258,7 @@ mod tests {
             (u64::MAX, false),
         ] {
             let answer = entry("ana", say(Some(answered)));
-            let decided = room(7).decide(answer, Known::default(), 0);
+            let decided = room(7).decide(answer, Found::default(), 0);
             assert_eq!(decided.is_ok(), allowed, "{answered}");
         }
     }
@@ -272,7 +272,7 @@ mod tests {
             on: true,
         };
         let room = room(1);
-        let gone = room.decide(delete(), Known::default(), 0);
+        let gone = room.decide(delete(), Found::default(), 0);
         assert!(matches!(gone, Err(HistoryError::MessageNotFound)));
         let foreign = room.decide(delete(), of("ana"), 0);
         assert!(matches!(foreign, Err(HistoryError::Forbidden)));

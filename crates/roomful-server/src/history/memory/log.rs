@@ -9,12 +9,12 @@ use bytestring::ByteString;
 use hashbrown::HashTable;
 
 use super::MemoryOptions;
-use crate::history::decide::{self, Change, Known, RoomState};
+use crate::history::decide::{self, Change, Found, LogState};
 use crate::history::{Appended, Entry, EventsPage, HistoryError, RoomSummary, grouped_reactions};
 use crate::protocol::{EventKind, MessageView, RoomEvent, RoomName};
 
 pub(super) struct Log {
-    state: RoomState,
+    state: LogState,
     /// The newest numbers without holes: the last one is `head`.
     kept: VecDeque<Kept>,
     /// The number of every event that is kept and may be said again, by its key; author and id are looked up in the event.
@@ -46,7 +46,7 @@ impl Log {
     /// An empty log whose first number is the one after `head`.
     pub(super) fn new(room: &RoomName, head: u64) -> Self {
         Self {
-            state: RoomState::new(room.as_str().into(), head),
+            state: LogState::new(room.as_str().into(), head),
             kept: VecDeque::new(),
             numbers: HashTable::new(),
             hasher: RandomState::new(),
@@ -68,12 +68,12 @@ impl Log {
         let key =
             (entry.id.may_come_again()).then(|| self.key(&entry.author.id, entry.id.as_str()));
         let target_author = decide::target(&entry.action).and_then(|target| self.author_of(target));
-        let known = Known {
+        let found = Found {
             repeated: key.and_then(|key| self.said(key, &entry)),
             target_author: target_author.as_deref(),
         };
         let now_ms = options.clock.now_ms();
-        let appended = self.state.decide(entry, known, now_ms)?;
+        let appended = self.state.decide(entry, found, now_ms)?;
         if !appended.repeated {
             self.apply(&appended.event);
             self.push(Arc::clone(&appended.event), key);

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::history::appending::Outcome;
-use crate::history::decide::{self, Change, RoomState};
+use crate::history::decide::{self, Change, LogState};
 use crate::history::{Entry, HistoryError};
 use crate::protocol::{RoomEvent, RoomName};
 
 /// A locked room.
 pub(super) struct Room {
     pub(super) id: i64,
-    pub(super) state: RoomState,
+    pub(super) state: LogState,
     /// The topic, where the batch sets it.
     pub(super) topic: Option<String>,
     /// Whether the row has to be written.
@@ -64,7 +64,7 @@ fn decide_one(entry: &Entry, known: &mut Known, now_ms: i64, new: &mut Vec<New>)
     let key = (room.id, Arc::clone(author), id);
     let target_author =
         decide::target(&entry.action).and_then(|target| known.authors.get(&(room.id, target)));
-    let found = decide::Known {
+    let found = decide::Found {
         repeated: known.said.get(&key),
         target_author: target_author.map(|author| &**author),
     };

@@ -13,7 +13,7 @@ use super::batch::{self, Decided, Known, New, Room};
 use super::link::Session;
 use super::rows::{self, event_columns, to_store};
 use crate::history::Entry;
-use crate::history::decide::{self, Change, RoomState};
+use crate::history::decide::{self, Change, LogState};
 use crate::history::integer::{signed, unsigned};
 use crate::history::kind;
 use crate::protocol::{RoomEvent, RoomName};
@@ -114,7 +114,7 @@ async fn lock(
         };
         let locked = Room {
             id: row.try_get(1)?,
-            state: RoomState {
+            state: LogState {
                 name: room.as_str().into(),
                 head: unsigned(row.try_get(2)?),
                 first: unsigned(row.try_get(3)?),

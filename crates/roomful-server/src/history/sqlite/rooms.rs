@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::history::decide::RoomState;
+use crate::history::decide::LogState;
 use crate::history::integer::{signed, unsigned};
 use crate::protocol::{RoomEvent, RoomName};
 
@@ -15,7 +15,7 @@ const REMEMBERED: usize = 10_000;
 
 pub(super) struct Room {
     pub(super) id: i64,
-    pub(super) state: RoomState,
+    pub(super) state: LogState,
     /// Whether the row has to be written.
     changed: bool,
 }
@@ -41,7 +41,7 @@ impl Rooms {
                 .query_row([name.as_str()], |row| {
                     Ok(Room {
                         id: row.get(0)?,
-                        state: RoomState {
+                        state: LogState {
                             name: name.as_str().into(),
                             head: unsigned(row.get(1)?),
                             first: unsigned(row.get(2)?),

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::rooms::{Room, Rooms};
 use super::rows::{self, Text, event_columns};
-use crate::history::decide::{self, Change, Known};
+use crate::history::decide::{self, Change, Found};
 use crate::history::integer::signed;
 use crate::history::kind;
 use crate::history::{Appended, Entry, HistoryError};
@@ -54,13 +54,13 @@ pub(super) fn apply(
         Some(target) if said.is_none() => author_of(connection, room, target)?,
         Some(_) | None => None,
     };
-    let known = Known {
+    let found = Found {
         repeated: said.as_ref(),
         target_author: target_author.as_deref(),
     };
     let appended = room
         .state
-        .decide(entry, known, now_ms)
+        .decide(entry, found, now_ms)
         .map_err(Failure::Refused)?;
     if appended.repeated {
         return Ok(appended);
